@@ -1,0 +1,1 @@
+"""The product: domain, books, use cases, HTTP interface and command line."""

@@ -1,0 +1,1 @@
+"""HTTP interface: translation between the wire and the use cases, and nothing else."""

@@ -1,0 +1,1 @@
+"""The books: the only SQL in the project."""

@@ -1,0 +1,1 @@
+"""What objects look like on the wire: API answers and event snapshots share these shapes."""

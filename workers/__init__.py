@@ -1,0 +1,1 @@
+"""arq entry points: when to run, never what to do."""
