@@ -1,0 +1,157 @@
+"""The charge: one attempt to collect, with one outcome on the chain.
+
+It never goes back: trying again is another charge.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from chain.primitives import Address, Hash32, MandateId
+from gateway.domain.catalog import Scope
+from gateway.domain.events import EventType
+from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check
+
+KIND: Final = "charge"
+
+
+class Status(StrEnum):
+    """`pending` from the moment its bytes are written down; `released` when it turned out that they moved nothing."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    RELEASED = "released"
+    REVERSED = "reversed"
+
+
+_S = Status
+TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
+    _S.PENDING: frozenset({_S.SUCCEEDED, _S.FAILED, _S.RELEASED}),
+    _S.SUCCEEDED: frozenset({_S.REVERSED}),
+    _S.FAILED: frozenset(),
+    _S.RELEASED: frozenset(),
+    _S.REVERSED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """One attempt. `amount` in minor units, `token_amount` in base units.
+
+    Attributes:
+        transaction_id: our row of the transaction that carries it; None when simulation showed that it must fail, or
+            when somebody else's transaction collected.
+        transaction_hash: of the mined transaction, once it is known.
+    """
+
+    id: str
+    scope: Scope
+    charge_intent_id: str
+    invoice_id: str
+    customer_id: str
+    subscription_id: str
+    payment_method_id: str
+    status: Status
+    reason: StatusReason
+    created_at: datetime
+    amount: int
+    currency: str
+    chain_id: int
+    token: Address
+    token_amount: int
+    onchain_mandate_id: MandateId
+    mandate_period: int
+    transaction_id: str | None = None
+    transaction_hash: Hash32 | None = None
+    block_number: int | None = None
+    block_hash: Hash32 | None = None
+    log_index: int | None = None
+    settled_at: datetime | None = None
+
+
+def _created(charge: Charge, event: EventType) -> Moved[Charge]:
+    return Moved(
+        value=charge,
+        events=(Event(type=event, object_id=charge.id, at=charge.created_at),),
+        changes=(
+            StateChange(
+                kind=KIND,
+                object_id=charge.id,
+                source=None,
+                target=charge.status,
+                reason=charge.reason,
+                at=charge.created_at,
+            ),
+        ),
+    )
+
+
+def _move(before: Charge, after: Charge, now: datetime, *events: EventType) -> Moved[Charge]:
+    check(KIND, before.id, TRANSITIONS, before.status, after.status)
+    return Moved(
+        value=after,
+        before=before,
+        events=tuple(Event(type=event, object_id=before.id, at=now) for event in events),
+        changes=(
+            StateChange(
+                kind=KIND, object_id=before.id, source=before.status, target=after.status, reason=after.reason, at=now
+            ),
+        ),
+    )
+
+
+def attempt(charge: Charge) -> Moved[Charge]:
+    """Its bytes are written down."""
+    if charge.status is not Status.PENDING:
+        raise ValueError("an attempt begins as pending")
+    return _created(charge, EventType.CHARGE_PENDING)
+
+
+def refuse(charge: Charge) -> Moved[Charge]:
+    """Simulation showed that it must fail: recorded as failed, never broadcast, no gas spent."""
+    if charge.status is not Status.FAILED or charge.transaction_id is not None:
+        raise ValueError("a refused attempt is failed and has no transaction")
+    return _created(charge, EventType.CHARGE_FAILED)
+
+
+def observe(charge: Charge) -> Moved[Charge]:
+    """Somebody else collected the period (the payee, the payer, another deployment): record what the chain says."""
+    if charge.status is not Status.SUCCEEDED or charge.transaction_hash is None:
+        raise ValueError("an observed charge succeeded in a known transaction")
+    return _created(charge, EventType.CHARGE_SUCCEEDED)
+
+
+def succeed(
+    charge: Charge, transaction_hash: Hash32, block: tuple[int, Hash32], log_index: int, now: datetime
+) -> Moved[Charge]:
+    """Its transfer is final."""
+    after = replace(
+        charge,
+        status=Status.SUCCEEDED,
+        reason=StatusReason("transfer_final"),
+        transaction_hash=transaction_hash,
+        block_number=block[0],
+        block_hash=block[1],
+        log_index=log_index,
+        settled_at=now,
+    )
+    return _move(charge, after, now, EventType.CHARGE_SUCCEEDED)
+
+
+def fail(charge: Charge, reason: StatusReason, transaction_hash: Hash32 | None, now: datetime) -> Moved[Charge]:
+    """Its failure is final."""
+    after = replace(charge, status=Status.FAILED, reason=reason, transaction_hash=transaction_hash, settled_at=now)
+    return _move(charge, after, now, EventType.CHARGE_FAILED)
+
+
+def release(charge: Charge, reason: StatusReason, now: datetime) -> Moved[Charge]:
+    """It finally moved nothing, for reasons that are ours; it does not count as an attempt and nobody is told."""
+    return _move(charge, replace(charge, status=Status.RELEASED, reason=reason, settled_at=now), now)
+
+
+def reverse(charge: Charge, reason: StatusReason, now: datetime) -> Moved[Charge]:
+    """Its final transfer is gone from the chain."""
+    return _move(charge, replace(charge, status=Status.REVERSED, reason=reason), now, EventType.CHARGE_REVERSED)

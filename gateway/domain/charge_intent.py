@@ -1,0 +1,203 @@
+"""The charge intent: the state of all attempts to pay one invoice (MX-10, FR-07, ST-05).
+
+It names the one period of the one mandate that may pay: (mandate, period) is the key that the contract itself refuses
+to accept twice. Failing and trying again are moves of the intent; each attempt is a `Charge` of its own, which never
+goes back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from chain.primitives import Address
+from gateway.domain.catalog import Scope
+from gateway.domain.dunning import RetryPolicy
+from gateway.domain.events import EventType
+from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check
+
+KIND: Final = "charge_intent"
+
+
+class Status(StrEnum):
+    """Statuses of PRODUCT; Stripe's reading of them is a matter of the wire."""
+
+    REQUIRES_PAYMENT_METHOD = "requires_payment_method"
+    REQUIRES_ACTION = "requires_action"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    REVERSED = "reversed"
+
+
+_S = Status
+TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
+    _S.REQUIRES_PAYMENT_METHOD: frozenset({_S.REQUIRES_ACTION, _S.PROCESSING, _S.FAILED, _S.SUCCEEDED, _S.CANCELED}),
+    _S.REQUIRES_ACTION: frozenset({_S.PROCESSING, _S.FAILED, _S.SUCCEEDED, _S.CANCELED}),
+    _S.PROCESSING: frozenset({_S.SUCCEEDED, _S.FAILED}),
+    _S.FAILED: frozenset({_S.PROCESSING, _S.SUCCEEDED, _S.REQUIRES_ACTION, _S.CANCELED}),
+    _S.SUCCEEDED: frozenset({_S.REVERSED}),
+    _S.CANCELED: frozenset(),
+    _S.REVERSED: frozenset({_S.PROCESSING, _S.SUCCEEDED, _S.FAILED, _S.CANCELED}),
+}
+PAYABLE: Final = frozenset({_S.REQUIRES_PAYMENT_METHOD, _S.REQUIRES_ACTION, _S.FAILED, _S.REVERSED})
+"""Statuses in which an attempt may start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeIntent:
+    """How one invoice gets paid.
+
+    Attributes:
+        amount: minor units of `currency`.
+        token_amount: base units of `token`; what is really pulled.
+        mandate_id: our id of the mandate it draws on (not the one on the chain).
+        mandate_period: the contract's number of the period that this intent may spend, from 1.
+        attempts: attempts that counted; infrastructure trouble is not among them (C05).
+        next_attempt_at: when the next attempt is due; None when none is planned.
+        policy: retry policy as it was when the first attempt failed (ST-66); None before.
+    """
+
+    id: str
+    scope: Scope
+    customer_id: str
+    subscription_id: str
+    invoice_id: str
+    status: Status
+    reason: StatusReason
+    created_at: datetime
+    amount: int
+    currency: str
+    client_secret: str
+    payment_method_id: str | None = None
+    mandate_id: str | None = None
+    mandate_period: int | None = None
+    chain_id: int | None = None
+    token: Address | None = None
+    token_amount: int | None = None
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    policy: RetryPolicy | None = None
+    latest_charge_id: str | None = None
+    succeeded_at: datetime | None = None
+    canceled_at: datetime | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    test_clock_id: str | None = None
+
+    @property
+    def wake_at(self) -> datetime | None:
+        """When an attempt is due."""
+        return self.next_attempt_at if self.status in PAYABLE else None
+
+
+def _move(before: ChargeIntent, after: ChargeIntent, now: datetime, *events: EventType) -> Moved[ChargeIntent]:
+    check(KIND, before.id, TRANSITIONS, before.status, after.status)
+    return Moved(
+        value=after,
+        before=before,
+        events=tuple(Event(type=event, object_id=before.id, at=now) for event in events),
+        changes=(
+            StateChange(
+                kind=KIND, object_id=before.id, source=before.status, target=after.status, reason=after.reason, at=now
+            ),
+        ),
+    )
+
+
+def create(intent: ChargeIntent) -> Moved[ChargeIntent]:
+    """Begin to pay an invoice. It may begin as `requires_payment_method` or `requires_action` only."""
+    if intent.status not in {Status.REQUIRES_PAYMENT_METHOD, Status.REQUIRES_ACTION}:
+        raise ValueError("a charge intent begins before any attempt")
+    events = [EventType.CHARGE_INTENT_CREATED]
+    if intent.status is Status.REQUIRES_ACTION:
+        events.append(EventType.CHARGE_INTENT_REQUIRES_ACTION)
+    return Moved(
+        value=intent,
+        events=tuple(Event(type=event, object_id=intent.id, at=intent.created_at) for event in events),
+        changes=(
+            StateChange(
+                kind=KIND,
+                object_id=intent.id,
+                source=None,
+                target=intent.status,
+                reason=intent.reason,
+                at=intent.created_at,
+            ),
+        ),
+    )
+
+
+def schedule(intent: ChargeIntent, at: datetime | None) -> Moved[ChargeIntent]:
+    """Plan the next attempt, or none. No status changes."""
+    return Moved(value=replace(intent, next_attempt_at=at), before=intent)
+
+
+def start(intent: ChargeIntent, charge_id: str, now: datetime) -> Moved[ChargeIntent]:
+    """An attempt was signed and written down: the money may move from here on."""
+    after = replace(
+        intent,
+        status=Status.PROCESSING,
+        reason=StatusReason("broadcasting"),
+        latest_charge_id=charge_id,
+        next_attempt_at=None,
+    )
+    return _move(intent, after, now, EventType.CHARGE_INTENT_PROCESSING)
+
+
+def succeed(intent: ChargeIntent, charge_id: str, reason: StatusReason, now: datetime) -> Moved[ChargeIntent]:
+    """The transfer is final (FR-09). Also from before an attempt: the payee or the payer may have charged."""
+    after = replace(
+        intent,
+        status=Status.SUCCEEDED,
+        reason=reason,
+        latest_charge_id=charge_id,
+        next_attempt_at=None,
+        succeeded_at=now,
+    )
+    return _move(intent, after, now, EventType.CHARGE_INTENT_SUCCEEDED)
+
+
+def fail(
+    intent: ChargeIntent, charge_id: str, reason: StatusReason, policy: RetryPolicy, now: datetime
+) -> Moved[ChargeIntent]:
+    """An attempt failed for a reason that counts: the next one follows the policy (FR-10, FR-13)."""
+    policy = intent.policy or policy
+    attempts = intent.attempts + 1
+    after = replace(
+        intent,
+        status=Status.FAILED,
+        reason=reason,
+        latest_charge_id=charge_id,
+        attempts=attempts,
+        policy=policy,
+        next_attempt_at=policy.next_attempt_at(attempts, now),
+    )
+    if intent.status is Status.FAILED:
+        return Moved(
+            value=after,
+            before=intent,
+            events=(Event(type=EventType.CHARGE_INTENT_PAYMENT_FAILED, object_id=intent.id, at=now),),
+        )
+    return _move(intent, after, now, EventType.CHARGE_INTENT_PAYMENT_FAILED)
+
+
+def postpone(intent: ChargeIntent, reason: StatusReason, until: datetime, now: datetime) -> Moved[ChargeIntent]:
+    """An attempt could not be made, for reasons that are ours: it is due again at `until` and did not count."""
+    after = replace(intent, reason=reason, next_attempt_at=until)
+    if intent.status is not Status.PROCESSING:
+        return Moved(value=after, before=intent)
+    return _move(intent, replace(after, status=Status.FAILED), now)
+
+
+def cancel(intent: ChargeIntent, reason: StatusReason, now: datetime) -> Moved[ChargeIntent]:
+    """Nothing will be pulled for it any more. An attempt under way forbids this (ST-47)."""
+    after = replace(intent, status=Status.CANCELED, reason=reason, next_attempt_at=None, canceled_at=now)
+    return _move(intent, after, now, EventType.CHARGE_INTENT_CANCELED)
+
+
+def reverse(intent: ChargeIntent, reason: StatusReason, now: datetime) -> Moved[ChargeIntent]:
+    """A final transfer is gone from the chain."""
+    after = replace(intent, status=Status.REVERSED, reason=reason, succeeded_at=None)
+    return _move(intent, after, now, EventType.CHARGE_INTENT_REVERSED)

@@ -1,0 +1,84 @@
+"""The catalog of events, and which of them a profile hears.
+
+`customer.subscription.created` tells consumers to provision (FR-19, SX-10), so in the default profile it is written
+when a subscription first becomes `active` or `trialing`. An endpoint with `event_profile=stripe` hears it at creation
+instead (ruling C06): `SUBSCRIPTION_OPENED` is that moment, and is delivered under the public name.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+
+class EventProfile(StrEnum):
+    """When an endpoint hears of a new subscription (ruling C06)."""
+
+    DEFAULT = "default"
+    STRIPE = "stripe"
+
+
+class EventType(StrEnum):
+    """Every type of event that is written. Values are the names on the wire."""
+
+    CUSTOMER_CREATED = "customer.created"
+    CUSTOMER_UPDATED = "customer.updated"
+    CUSTOMER_DELETED = "customer.deleted"
+    PRODUCT_CREATED = "product.created"
+    PRODUCT_UPDATED = "product.updated"
+    PRODUCT_DELETED = "product.deleted"
+    PRICE_CREATED = "price.created"
+    PRICE_UPDATED = "price.updated"
+    PAYMENT_METHOD_ATTACHED = "payment_method.attached"
+    PAYMENT_METHOD_DETACHED = "payment_method.detached"
+    PAYMENT_METHOD_UPDATED = "payment_method.updated"
+    MANDATE_CREATED = "mandate.created"
+    MANDATE_UPDATED = "mandate.updated"
+    SUBSCRIPTION_OPENED = "customer.subscription.opened"
+    SUBSCRIPTION_CREATED = "customer.subscription.created"
+    SUBSCRIPTION_ACTIVATED = "customer.subscription.activated"
+    SUBSCRIPTION_INCOMPLETE = "customer.subscription.incomplete"
+    SUBSCRIPTION_UPDATED = "customer.subscription.updated"
+    SUBSCRIPTION_RENEWED = "customer.subscription.renewed"
+    SUBSCRIPTION_PAST_DUE = "customer.subscription.past_due"
+    SUBSCRIPTION_UNPAID = "customer.subscription.unpaid"
+    SUBSCRIPTION_PAUSED = "customer.subscription.paused"
+    SUBSCRIPTION_RESUMED = "customer.subscription.resumed"
+    SUBSCRIPTION_EXPIRED = "customer.subscription.incomplete_expired"
+    SUBSCRIPTION_DELETED = "customer.subscription.deleted"
+    SUBSCRIPTION_TRIAL_STARTED = "customer.subscription.trial_started"
+    SUBSCRIPTION_TRIAL_ENDED = "customer.subscription.trial_ended"
+    INVOICE_CREATED = "invoice.created"
+    INVOICE_FINALIZED = "invoice.finalized"
+    INVOICE_UPDATED = "invoice.updated"
+    INVOICE_PAID = "invoice.paid"
+    INVOICE_PAYMENT_SUCCEEDED = "invoice.payment_succeeded"
+    INVOICE_PAYMENT_FAILED = "invoice.payment_failed"
+    INVOICE_PAYMENT_ACTION_REQUIRED = "invoice.payment_action_required"
+    INVOICE_VOIDED = "invoice.voided"
+    INVOICE_MARKED_UNCOLLECTIBLE = "invoice.marked_uncollectible"
+    CHARGE_INTENT_CREATED = "charge_intent.created"
+    CHARGE_INTENT_REQUIRES_ACTION = "charge_intent.requires_action"
+    CHARGE_INTENT_PROCESSING = "charge_intent.processing"
+    CHARGE_INTENT_SUCCEEDED = "charge_intent.succeeded"
+    CHARGE_INTENT_PAYMENT_FAILED = "charge_intent.payment_failed"
+    CHARGE_INTENT_CANCELED = "charge_intent.canceled"
+    CHARGE_INTENT_REVERSED = "charge_intent.reversed"
+    CHARGE_PENDING = "charge.pending"
+    CHARGE_SUCCEEDED = "charge.succeeded"
+    CHARGE_FAILED = "charge.failed"
+    CHARGE_REVERSED = "charge.reversed"
+    TEST_CLOCK_CREATED = "test_helpers.test_clock.created"
+    TEST_CLOCK_ADVANCING = "test_helpers.test_clock.advancing"
+    TEST_CLOCK_READY = "test_helpers.test_clock.ready"
+    TEST_CLOCK_DELETED = "test_helpers.test_clock.deleted"
+
+
+_PUBLIC_NAMES: Final = {
+    (EventProfile.STRIPE, EventType.SUBSCRIPTION_OPENED): EventType.SUBSCRIPTION_CREATED,
+    (EventProfile.STRIPE, EventType.SUBSCRIPTION_CREATED): None,
+    (EventProfile.DEFAULT, EventType.SUBSCRIPTION_OPENED): None,
+}
+
+
+def public_type(written: EventType, profile: EventProfile) -> EventType | None:
+    """Name under which an endpoint of `profile` hears of `written`; None when it does not hear of it."""
+    return _PUBLIC_NAMES.get((profile, written), written)

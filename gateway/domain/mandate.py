@@ -1,0 +1,124 @@
+"""The mandate: the terms a payer signs once, and what became of them on the chain."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from chain.primitives import Address, MandateId, MandateTerms, Permit
+from gateway.domain.catalog import Scope
+from gateway.domain.events import EventType
+from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check
+
+KIND: Final = "mandate"
+
+
+class Status(StrEnum):
+    """`pending` = not signed; `signed` = registration may be on its way; `active` = registered, and final."""
+
+    PENDING = "pending"
+    SIGNED = "signed"
+    ACTIVE = "active"
+    REVOKED = "revoked"
+
+
+_S = Status
+TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
+    _S.PENDING: frozenset({_S.SIGNED, _S.ACTIVE, _S.REVOKED}),
+    _S.SIGNED: frozenset({_S.ACTIVE, _S.REVOKED}),
+    _S.ACTIVE: frozenset({_S.REVOKED}),
+    _S.REVOKED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mandate:
+    """Terms, signature and state. `onchain_id` follows from the terms, the chain and the contract.
+
+    Attributes:
+        signature: what the payer signed; empty when the payer registers by its own transaction.
+    """
+
+    id: str
+    scope: Scope
+    customer_id: str
+    payment_method_id: str
+    status: Status
+    reason: StatusReason
+    created_at: datetime
+    chain_id: int
+    contract: Address
+    onchain_id: MandateId
+    terms: MandateTerms
+    subscription_id: str | None = None
+    signature: bytes | None = None
+    permit: Permit | None = None
+    signed_at: datetime | None = None
+    registered_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+def _move(before: Mandate, after: Mandate, now: datetime, *events: EventType) -> Moved[Mandate]:
+    check(KIND, before.id, TRANSITIONS, before.status, after.status)
+    return Moved(
+        value=after,
+        before=before,
+        events=tuple(Event(type=event, object_id=before.id, at=now) for event in events),
+        changes=(
+            StateChange(
+                kind=KIND, object_id=before.id, source=before.status, target=after.status, reason=after.reason, at=now
+            ),
+        ),
+    )
+
+
+def prepare(mandate: Mandate) -> Moved[Mandate]:
+    """Write down the terms that the payer will be asked to sign."""
+    if mandate.status is not Status.PENDING:
+        raise ValueError("a mandate begins unsigned")
+    return Moved(
+        value=mandate,
+        events=(Event(type=EventType.MANDATE_CREATED, object_id=mandate.id, at=mandate.created_at),),
+        changes=(
+            StateChange(
+                kind=KIND,
+                object_id=mandate.id,
+                source=None,
+                target=mandate.status,
+                reason=mandate.reason,
+                at=mandate.created_at,
+            ),
+        ),
+    )
+
+
+def sign(mandate: Mandate, signature: bytes, permit: Permit | None, now: datetime) -> Moved[Mandate]:
+    """The payer signed; the caller has verified it. Signing again before registration replaces signature and permit."""
+    after = replace(
+        mandate,
+        status=Status.SIGNED,
+        reason=StatusReason("signed_by_payer"),
+        signature=signature,
+        permit=permit,
+        signed_at=now,
+    )
+    if mandate.status is Status.SIGNED:
+        return Moved(value=after, before=mandate)
+    return _move(mandate, after, now, EventType.MANDATE_UPDATED)
+
+
+def activate(mandate: Mandate, reason: StatusReason, now: datetime) -> Moved[Mandate]:
+    """Its registration is final. Calling it again changes nothing."""
+    if mandate.status is Status.ACTIVE:
+        return Moved(value=mandate, before=mandate)
+    after = replace(mandate, status=Status.ACTIVE, reason=reason, registered_at=now)
+    return _move(mandate, after, now, EventType.MANDATE_UPDATED)
+
+
+def revoke(mandate: Mandate, reason: StatusReason, now: datetime) -> Moved[Mandate]:
+    """It ended for ever on the chain. Calling it again changes nothing."""
+    if mandate.status is Status.REVOKED:
+        return Moved(value=mandate, before=mandate)
+    after = replace(mandate, status=Status.REVOKED, reason=reason, revoked_at=now)
+    return _move(mandate, after, now, EventType.MANDATE_UPDATED)

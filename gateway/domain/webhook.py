@@ -1,0 +1,128 @@
+"""Who is told what, and how often it is tried (SX-04, C13)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from gateway.domain.catalog import Scope
+from gateway.domain.events import EventProfile, EventType, public_type
+
+QUICK_RETRIES: Final = 5
+QUICK_RETRY_DELAY: Final = timedelta(seconds=1)
+TAIL_FIRST_DELAY: Final = timedelta(seconds=30)
+TAIL_DELAY_MAX: Final = timedelta(hours=8)
+GIVE_UP_AFTER: Final = timedelta(hours=72)
+ROTATION_OVERLAP: Final = timedelta(hours=24)
+ALL_EVENTS: Final = "*"
+
+
+class EndpointStatus(StrEnum):
+    """A disabled endpoint keeps its past deliveries; new events are not delivered to it."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
+class DeliveryStatus(StrEnum):
+    """`failed` means that it was tried for 72 hours."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookEndpoint:
+    """Where events go. While rotating, `previous_secret` signs as well until it expires."""
+
+    id: str
+    scope: Scope
+    created_at: datetime
+    url: str
+    enabled_events: tuple[str, ...]
+    secret: str
+    status: EndpointStatus = EndpointStatus.ENABLED
+    profile: EventProfile = EventProfile.DEFAULT
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    previous_secret: str | None = None
+    previous_secret_expires_at: datetime | None = None
+
+    def secrets(self, now: datetime) -> tuple[str, ...]:
+        """Secrets that sign at `now`, newest first."""
+        if self.previous_secret and self.previous_secret_expires_at and self.previous_secret_expires_at > now:
+            return self.secret, self.previous_secret
+        return (self.secret,)
+
+    def hears(self, written: EventType) -> EventType | None:
+        """Public name under which this endpoint gets an event; None when it does not get it."""
+        if self.status is EndpointStatus.DISABLED:
+            return None
+        name = public_type(written, self.profile)
+        if name is None or not (ALL_EVENTS in self.enabled_events or name in self.enabled_events):
+            return None
+        return name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event on its way to one endpoint; `attempts` were made so far."""
+
+    id: str
+    event_id: str
+    endpoint_id: str
+    created_at: datetime
+    status: DeliveryStatus = DeliveryStatus.PENDING
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    last_status_code: int | None = None
+    last_error: str | None = None
+    delivered_at: datetime | None = None
+
+
+def rotate_secret(endpoint: WebhookEndpoint, secret: str, now: datetime) -> WebhookEndpoint:
+    """Sign with `secret` from now on, and with the old one too until the overlap ends."""
+    return replace(
+        endpoint,
+        secret=secret,
+        previous_secret=endpoint.secret,
+        previous_secret_expires_at=now + ROTATION_OVERLAP,
+    )
+
+
+def retry_delay(attempts: int) -> timedelta:
+    """Time to the next try after `attempts` failed ones: five quick ones, then doubling up to `TAIL_DELAY_MAX`."""
+    if attempts <= QUICK_RETRIES:
+        return QUICK_RETRY_DELAY
+    doublings = min(attempts - QUICK_RETRIES - 1, 16)
+    return min(TAIL_FIRST_DELAY * (1 << doublings), TAIL_DELAY_MAX)
+
+
+def delivered(delivery: Delivery, status_code: int, now: datetime) -> Delivery:
+    """The endpoint answered with a 2xx."""
+    return replace(
+        delivery,
+        status=DeliveryStatus.DELIVERED,
+        attempts=delivery.attempts + 1,
+        next_attempt_at=None,
+        last_status_code=status_code,
+        last_error=None,
+        delivered_at=now,
+    )
+
+
+def failed(delivery: Delivery, status_code: int | None, error: str, now: datetime) -> Delivery:
+    """It did not: try again later, or give up 72 hours after the event."""
+    attempts = delivery.attempts + 1
+    next_at = now + retry_delay(attempts)
+    exhausted = next_at - delivery.created_at > GIVE_UP_AFTER
+    return replace(
+        delivery,
+        status=DeliveryStatus.FAILED if exhausted else DeliveryStatus.PENDING,
+        attempts=attempts,
+        next_attempt_at=None if exhausted else next_at,
+        last_status_code=status_code,
+        last_error=error,
+    )
