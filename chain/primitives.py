@@ -240,7 +240,7 @@ class Charged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeFailed:
-    """A pull inside a batch failed; nothing moved. `token_error` holds the first 4 bytes that the token reverted with."""
+    """A pull inside a batch failed; nothing moved. `token_error`: the first 4 bytes that the token reverted with."""
 
     at: LogPosition
     mandate_id: MandateId
@@ -256,6 +256,40 @@ class Canceled:
     at: LogPosition
     mandate_id: MandateId
     by: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanCreated:
+    """Terms that mandates share were seen for the first time; they never change. Units as in `MandateTerms`."""
+
+    at: LogPosition
+    plan_id: int
+    payee: Address
+    token: Address
+    amount: int
+    unit: PeriodUnit
+    every: int
+    fee_bps: int
+    arrears: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOpened:
+    """The payee closed its plan for charges, or opened it again."""
+
+    at: LogPosition
+    plan_id: int
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeeSkipped:
+    """A period was collected, but the operator's share of it could not be taken; `fee` in base units."""
+
+    at: LogPosition
+    mandate_id: MandateId
+    period: int
+    fee: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,6 +315,7 @@ class Approved:
 
 
 ContractEvent = Subscribed | Charged | ChargeFailed | Canceled
+PlanEvent = PlanCreated | PlanOpened | FeeSkipped
 TokenEvent = Transferred | Approved
 
 
