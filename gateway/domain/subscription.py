@@ -239,7 +239,11 @@ def begin_next_period(subscription: Subscription, invoice_id: str, now: datetime
         period_end=upcoming.end,
         latest_invoice_id=invoice_id,
     )
-    return Moved(value=after, events=(Event(type=EventType.SUBSCRIPTION_UPDATED, object_id=subscription.id, at=now),))
+    return Moved(
+        value=after,
+        before=subscription,
+        events=(Event(type=EventType.SUBSCRIPTION_UPDATED, object_id=subscription.id, at=now),),
+    )
 
 
 def renew(subscription: Subscription, now: datetime) -> Moved[Subscription]:
@@ -274,7 +278,11 @@ def schedule_end(
     """Set or clear the moment at which the subscription ends by itself."""
     modifiable(subscription)
     after = replace(subscription, ends_at=ends_at, cancel_at_period_end=at_period_end)
-    return Moved(value=after, events=(Event(type=EventType.SUBSCRIPTION_UPDATED, object_id=subscription.id, at=now),))
+    return Moved(
+        value=after,
+        before=subscription,
+        events=(Event(type=EventType.SUBSCRIPTION_UPDATED, object_id=subscription.id, at=now),),
+    )
 
 
 def cancel(subscription: Subscription, reason: CancellationReason, now: datetime) -> Moved[Subscription]:
