@@ -1,4 +1,3 @@
-# ruff: noqa: N818  (these are named after what happened, which is how a caller reads them)
 """Errors of this package: one tree, so that a caller can say what it means to survive.
 
     ChainError
@@ -9,6 +8,7 @@
     ├── WrongChain             the endpoint serves another chain than configured
     ├── NotReadable            an account does not answer as the contract it was taken for
     ├── SigningRefused         the signer's policy does not allow these bytes to be signed
+    ├── KeystoreInvalid        a key could not be opened
     ├── ArtifactInvalid        a generated ABI file is missing or does not fit
     └── LocalNodeFailed        the development node could not be started or steered
 
@@ -93,6 +93,10 @@ class NotReadable(ChainError):
 
 class SigningRefused(ChainError):
     """The signing policy forbids this transaction; the message names the rule and both values."""
+
+
+class KeystoreInvalid(ChainError):
+    """A key file is missing, has another format, or another password. The message never holds key or password."""
 
 
 class ArtifactInvalid(ChainError):
