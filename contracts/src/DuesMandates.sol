@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {Administered} from "./Administered.sol";
+import {Calendar, Clock} from "./Calendar.sol";
+import {Fail, Mandate, Plan, Quote, Registration, Unit} from "./IDuesMandates.sol";
+import {Signatures} from "./Signatures.sol";
+import {Subscription, SubscriptionWord} from "./Subscription.sol";
+import {TokenCalls} from "./TokenCalls.sol";
+
+/// @title DuesMandates: recurring ERC-20 payments without custody
+///
+/// The worst that a stolen operator key, a broken gateway or a hostile merchant can do is to collect, from a payer to the
+/// payee named in that payer's signed mandate, at most the signed amount, at most once for each period that has begun.
+///
+/// A payer approves this contract at the token and agrees to a mandate. Periods are numbered from 1 and half-open: period k
+/// is [start + (k-1) · every, start + k · every). Whoever collects names the period, so bytes that are sent again, or late,
+/// can only ever collect what was decided on. Nothing here can be upgraded, and nothing is ever held.
+contract DuesMandates is Administered {
+    uint256 public constant EVERY_SECONDS_MIN = 1 days;
+    uint256 public constant EVERY_SECONDS_MAX = 3660 days;
+    uint256 public constant EVERY_MONTHS_MAX = 120;
+    uint256 public constant FEE_BPS_MAX = 1000;
+    /// What the window of spent bits can remember.
+    uint256 public constant ARREARS_MAX = SubscriptionWord.WINDOW;
+    uint256 public constant PERIOD_MAX = SubscriptionWord.PERIOD_MAX;
+    /// Days, so counted, stay below PERIOD_MAX: a mandate always has periods left when it is registered.
+    uint256 public constant START_PAST_MAX = 3660 days;
+    /// The longest trial.
+    uint256 public constant START_FUTURE_MAX = 731 days;
+
+    bytes32 public constant MANDATE_TYPEHASH = keccak256(
+        "Mandate(address payer,address payee,address token,uint96 amount,uint8 unit,uint32 every,uint16 feeBps,uint40 start,uint16 periods,uint8 arrears,uint64 deadline,uint256 salt)"
+    );
+    bytes32 public constant CANCEL_TYPEHASH = keccak256("Cancel(uint96 id)");
+    bytes32 private constant DOMAIN_TYPEHASH =
+        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+
+    /// Stands for the plan's amount where an item names none.
+    uint256 private constant FULL_AMOUNT = type(uint256).max;
+    uint256 private constant BPS = 10_000;
+
+    /// Bytes of an item: id 12 | period 2, and for the longer form | amount 12.
+    uint256 private constant ITEM = 14;
+    uint256 private constant ITEM_WITH_AMOUNT = 26;
+
+    /// What the items of one transaction share: the time, and the plan that the item before used.
+    struct Batch {
+        Clock clock;
+        Plan plan;
+        uint256 planId;
+    }
+
+    /// One word, in a struct so that a storage pointer can be kept while the token is called.
+    struct Entry {
+        Subscription word;
+    }
+
+    bytes32 private immutable _domainAtDeployment;
+    uint256 private immutable _chainIdAtDeployment;
+
+    /// Plans that exist are numbered 1 to planCount.
+    uint24 public planCount;
+    mapping(bytes32 terms => uint24 planId) private _planIds;
+    mapping(uint256 planId => Plan) private _plans;
+    mapping(uint256 id => Entry) private _entries;
+
+    /// Shared by everything that writes a subscription word: while a token is called, no word can change, so that a period
+    /// given back never overwrites a cancel.
+    bool private transient _locked;
+
+    modifier lock() {
+        if (_locked) revert Locked();
+        _locked = true;
+        _;
+        _locked = false;
+    }
+
+    constructor(address owner_, address feeRecipient_) Administered(owner_, feeRecipient_) {
+        _chainIdAtDeployment = block.chainid;
+        _domainAtDeployment = _buildDomain();
+    }
+
+    // ================================================================================================= registering
+
+    /// Registers a mandate, and collects a first amount if asked to.
+    ///
+    /// `signature`: the payer's, and then anybody may relay it; empty = the caller is the payer, and `deadline` does not
+    /// matter. `permit`: abi.encode(value, deadline, v, r, s) of EIP-2612 for this contract, or empty; that it fails is
+    /// ignored, the allowance decides. `firstAmount`: 0 = only register; else this much is collected for the period that now
+    /// lies in, or everything reverts. Only payer, payee and operators may ask for that.
+    ///
+    /// Periods that ended before the registration count as spent: arrears never reach back over it.
+    function subscribe(Mandate calldata m, bytes calldata signature, bytes calldata permit, uint96 firstAmount)
+        external
+        whenRunning
+        lock
+        returns (uint96 id)
+    {
+        // check
+        bytes32 digest = hashMandate(m);
+        id = _idOf(digest);
+        _requireNew(id);
+        if (signature.length == 0) {
+            if (msg.sender != m.payer) revert WrongSigner(m.payer);
+        } else {
+            if (block.timestamp > m.deadline) revert SignatureExpired(m.deadline, block.timestamp);
+            if (!Signatures.isFrom(m.payer, digest, signature)) revert WrongSigner(m.payer);
+        }
+        bool mayCollect = msg.sender == m.payer || msg.sender == m.payee || operators[msg.sender];
+        if (firstAmount != 0 && !mayCollect) revert NotParty(msg.sender);
+
+        // effect, event
+        Batch memory batch;
+        batch.clock = Calendar.read(block.timestamp);
+        uint256 period = _register(batch, m, id);
+
+        // interaction
+        if (permit.length != 0) TokenCalls.tryPermit(m.token, m.payer, permit);
+        if (firstAmount != 0) {
+            if (period == 0) period = 1; // so that the reason is NotStarted
+            _collectOrRevert(batch, id, uint16(period), firstAmount);
+        }
+    }
+
+    /// Writes the word of a new mandate. Returns the period that now lies in, 0 before the start.
+    function _register(Batch memory batch, Mandate calldata m, uint96 id) private returns (uint256 period) {
+        if (m.periods > PERIOD_MAX) revert TooManyPeriods(m.periods, PERIOD_MAX);
+        if (m.start + START_PAST_MAX < block.timestamp) {
+            revert StartTooEarly(m.start, block.timestamp - START_PAST_MAX);
+        }
+        if (m.start > block.timestamp + START_FUTURE_MAX) {
+            revert StartTooLate(m.start, block.timestamp + START_FUTURE_MAX);
+        }
+        uint256 planId = _internPlan(m);
+        _usePlan(batch, planId);
+        if (!batch.plan.open) revert PlanNotOpen(uint24(planId));
+
+        uint256 anchor = m.unit == Unit.Months ? Calendar.monthAnchor(Calendar.read(m.start)) : m.start;
+        period = _periodAt(batch.clock, anchor, batch.plan);
+        if (m.periods != 0 && period > m.periods) revert AlreadyOver(m.periods, period);
+
+        uint256 spentUpTo = period == 0 ? 0 : period - 1;
+        _entries[id].word = SubscriptionWord.create(m.payer, planId, anchor, m.periods, spentUpTo);
+        emit Subscribed(id, m.payer, uint24(planId), m.start, m.periods);
+    }
+
+    /// The plan of these terms, created and checked if it is the first of its kind.
+    function _internPlan(Mandate calldata m) private returns (uint24 planId) {
+        if (!tokens[m.token]) revert TokenNotAllowed(m.token);
+        bytes32 terms = keccak256(abi.encode(m.payee, m.token, m.amount, m.unit, m.every, m.feeBps, m.arrears));
+        planId = _planIds[terms];
+        if (planId != 0) return planId;
+
+        if (m.payee == address(0)) revert ZeroAddress();
+        if (m.payee == address(this)) revert SelfAddress(m.payee); // nothing could ever leave again
+        if (m.amount == 0) revert AmountZero();
+        (uint256 min, uint256 max) =
+            m.unit == Unit.Months ? (1, EVERY_MONTHS_MAX) : (EVERY_SECONDS_MIN, EVERY_SECONDS_MAX);
+        if (m.every < min || m.every > max) revert EveryOutOfRange(m.every, min, max);
+        if (m.feeBps > FEE_BPS_MAX) revert FeeTooHigh(m.feeBps, FEE_BPS_MAX);
+        if (m.arrears > ARREARS_MAX) revert ArrearsTooHigh(m.arrears, ARREARS_MAX);
+        if (planCount == type(uint24).max) revert TooManyPlans(type(uint24).max);
+
+        planId = ++planCount;
+        _planIds[terms] = planId;
+        _plans[planId] = Plan(m.payee, m.amount, m.token, m.every, m.feeBps, m.unit, m.arrears, true);
+        emit PlanCreated(planId, m.payee, m.token, m.amount, m.unit, m.every, m.feeBps, m.arrears);
+    }
+
+    /// Closes a plan, so that nothing is collected or registered on it, or opens it again. Only its payee may.
+    function setPlanOpen(uint24 planId, bool open) external {
+        Plan storage stored = _plans[planId];
+        if (msg.sender != stored.payee) revert NotParty(msg.sender);
+        stored.open = open;
+        emit PlanOpened(planId, open);
+    }
+
+    // ================================================================================================= leaving
+    // None of these looks at `paused`.
+
+    /// Ends a mandate for ever. The payer or the payee; not operators: a stolen key must not be able to end every mandate.
+    function cancel(uint96 id) external lock {
+        Entry storage entry = _entries[id];
+        Subscription sub = entry.word;
+        if (sub.isUnknown()) revert UnknownMandate(id);
+        if (msg.sender != sub.payer() && msg.sender != _plans[sub.planId()].payee) revert NotParty(msg.sender);
+        _cancel(entry, sub, id, msg.sender);
+    }
+
+    /// The same, by the payer's signature over Cancel(id), relayed by anybody.
+    function cancelWithSig(uint96 id, bytes calldata signature) external lock {
+        Entry storage entry = _entries[id];
+        Subscription sub = entry.word;
+        if (sub.isUnknown()) revert UnknownMandate(id);
+        bytes32 digest = _typedHash(keccak256(abi.encode(CANCEL_TYPEHASH, id)));
+        if (!Signatures.isFrom(sub.payer(), digest, signature)) revert WrongSigner(sub.payer());
+        _cancel(entry, sub, id, sub.payer());
+    }
+
+    /// Makes a signed mandate unusable before anybody has registered it. Only its payer.
+    function revokeUnregistered(Mandate calldata m) external lock returns (uint96 id) {
+        if (msg.sender != m.payer) revert NotParty(msg.sender);
+        id = mandateId(m);
+        _requireNew(id);
+        _cancel(_entries[id], SubscriptionWord.create(m.payer, 0, 0, 0, 0), id, msg.sender);
+    }
+
+    function _cancel(Entry storage entry, Subscription sub, uint96 id, address by) private {
+        if (sub.isCanceled()) revert AlreadyCanceled(id);
+        entry.word = sub.cancel();
+        emit Canceled(id, by);
+    }
+
+    function _requireNew(uint96 id) private view {
+        Subscription sub = _entries[id].word;
+        if (sub.isUnknown()) return;
+        if (sub.isCanceled()) revert AlreadyCanceled(id);
+        revert AlreadyRegistered(id);
+    }
+
+    // ================================================================================================= collecting
+
+    /// Collects `amount` for one named period, or reverts with the reason. By an operator, or by the payee itself, so that a
+    /// merchant never depends on the operator being up.
+    function charge(uint96 id, uint16 period, uint96 amount) external whenRunning lock {
+        if (!operators[msg.sender] && msg.sender != _plans[_entries[id].word.planId()].payee) {
+            revert NotOperator(msg.sender);
+        }
+        Batch memory batch;
+        batch.clock = Calendar.read(block.timestamp);
+        _collectOrRevert(batch, id, period, amount);
+    }
+
+    /// Collects the full amount of each item, 14 bytes each: id 12 | period 2. A failing item emits ChargeFailed and the
+    /// rest goes on. Cheapest when items of one plan stand together.
+    function chargeBatch(bytes calldata items) external whenRunning lock returns (uint256 charged) {
+        return _chargeItems(items, ITEM);
+    }
+
+    /// The same with an amount, 26 bytes each: id 12 | period 2 | amount 12. For discounts, proration, metering.
+    function chargeBatchAmounts(bytes calldata items) external whenRunning lock returns (uint256 charged) {
+        return _chargeItems(items, ITEM_WITH_AMOUNT);
+    }
+
+    /// What chargeBatchAmounts would do to each item, by doing it: five bytes each, reason 1 | tokenError 4. Items see what
+    /// those before them took from a shared allowance. Callable only from address zero, whose key nobody has: by eth_call,
+    /// never by a transaction.
+    function simulate(bytes calldata items) external whenRunning lock returns (bytes memory outcomes) {
+        if (msg.sender != address(0)) revert SimulationOnly(msg.sender);
+        if (items.length % ITEM_WITH_AMOUNT != 0) revert BadLength(items.length, ITEM_WITH_AMOUNT);
+        Batch memory batch;
+        batch.clock = Calendar.read(block.timestamp);
+        for (uint256 at = 0; at < items.length; at += ITEM_WITH_AMOUNT) {
+            (uint96 id, uint16 period, uint256 amount) = _itemAt(items, at, ITEM_WITH_AMOUNT);
+            (Fail reason, bytes4 tokenError) = _attempt(batch, id, period, amount);
+            outcomes = bytes.concat(outcomes, bytes1(uint8(reason)), tokenError);
+        }
+    }
+
+    function _chargeItems(bytes calldata items, uint256 size) private returns (uint256 charged) {
+        if (!operators[msg.sender]) revert NotOperator(msg.sender);
+        if (items.length % size != 0) revert BadLength(items.length, size);
+        Batch memory batch;
+        batch.clock = Calendar.read(block.timestamp);
+        unchecked {
+            for (uint256 at = 0; at < items.length; at += size) {
+                (uint96 id, uint16 period, uint256 amount) = _itemAt(items, at, size);
+                (Fail reason, bytes4 tokenError) = _attempt(batch, id, period, amount);
+                if (reason == Fail.None) ++charged;
+                else emit ChargeFailed(id, period, reason, tokenError);
+            }
+        }
+    }
+
+    function _itemAt(bytes calldata items, uint256 at, uint256 size)
+        private
+        pure
+        returns (uint96 id, uint16 period, uint256 amount)
+    {
+        uint256 item;
+        // A slice costs about 150 gas an item for bounds that the caller's length check already implies.
+        assembly ("memory-safe") {
+            item := calldataload(add(items.offset, at))
+        }
+        id = uint96(item >> 160);
+        period = uint16(item >> 144);
+        amount = size == ITEM ? FULL_AMOUNT : uint96(item >> 48);
+    }
+
+    function _collectOrRevert(Batch memory batch, uint96 id, uint16 period, uint256 amount) private {
+        (Fail reason, bytes4 tokenError) = _attempt(batch, id, period, amount);
+        if (reason != Fail.None) revert ChargeRejected(id, period, reason, tokenError);
+    }
+
+    /// The one path by which money moves. Everything that calls it holds the lock.
+    function _attempt(Batch memory batch, uint96 id, uint16 period, uint256 amount)
+        private
+        returns (Fail reason, bytes4 tokenError)
+    {
+        // check
+        Entry storage entry = _entries[id];
+        Subscription sub = entry.word;
+        if (sub.isUnknown() || period == 0) return (Fail.Unknown, 0);
+        if (sub.isCanceled()) return (Fail.Canceled, 0); // before the plan: a tombstone may have none
+        _usePlan(batch, sub.planId());
+        if (amount == FULL_AMOUNT) amount = batch.plan.amount;
+        reason = _refusal(batch, sub, period, amount);
+        if (reason != Fail.None) return (reason, 0);
+
+        // effect
+        entry.word = sub.spend(period);
+
+        // interaction, event
+        (reason, tokenError) = _pull(batch.plan, sub.payer(), id, period, amount);
+        if (reason != Fail.None) entry.word = sub; // give the period back; the lock has kept the word as it was
+    }
+
+    /// Why this period cannot be collected at this time, before the token is asked.
+    function _refusal(Batch memory batch, Subscription sub, uint256 period, uint256 amount)
+        private
+        pure
+        returns (Fail)
+    {
+        unchecked {
+            Plan memory terms = batch.plan;
+            if (sub.isSpent(period)) return Fail.AlreadyPaid;
+            if (!terms.open) return Fail.PlanClosed;
+            if (sub.isAfterLast(period)) return Fail.Ended;
+            uint256 present = _periodAt(batch.clock, sub.anchor(), terms);
+            if (present == 0) return Fail.NotStarted;
+            if (period > present) return Fail.NotDue;
+            if (period + terms.arrears < present) return Fail.TooLate;
+            if (amount == 0 || amount > terms.amount) return Fail.AmountTooHigh;
+            return Fail.None;
+        }
+    }
+
+    /// Moves the money: to the payee, then the fee. The events follow the calls, because a failed call must leave none.
+    function _pull(Plan memory terms, address payer, uint96 id, uint16 period, uint256 amount)
+        private
+        returns (Fail reason, bytes4 tokenError)
+    {
+        unchecked {
+            address feeTo = terms.feeBps == 0 ? address(0) : feeRecipient;
+            uint256 fee = feeTo == address(0) ? 0 : amount * terms.feeBps / BPS;
+            if (fee != 0) {
+                // Two pulls: a payer who has only the payee's share ready must not get away without the fee.
+                reason = TokenCalls.shortfall(terms.token, payer, amount);
+                if (reason != Fail.None) return (reason, 0);
+            }
+            (reason, tokenError) = TokenCalls.pull(terms.token, payer, terms.payee, amount - fee);
+            if (reason != Fail.None) {
+                Fail short = TokenCalls.shortfall(terms.token, payer, amount);
+                return (short == Fail.None ? reason : short, tokenError);
+            }
+            emit Charged(id, period, uint96(amount));
+            if (fee != 0) {
+                (reason,) = TokenCalls.pull(terms.token, payer, feeTo, fee);
+                if (reason != Fail.None) emit FeeSkipped(id, period, uint96(fee));
+                reason = Fail.None; // the payee has been paid
+            }
+        }
+    }
+
+    /// Makes `batch.plan` the plan with this id; free when it already is.
+    function _usePlan(Batch memory batch, uint256 planId) private view {
+        if (batch.planId == planId) return;
+        batch.planId = planId;
+        batch.plan = _plans[planId];
+    }
+
+    /// Number of the period that the clock stands in; 0 before the start.
+    function _periodAt(Clock memory clock, uint256 anchor, Plan memory terms) private pure returns (uint256) {
+        unchecked {
+            if (terms.unit == Unit.Seconds) {
+                return clock.time < anchor ? 0 : 1 + (clock.time - anchor) / terms.every;
+            }
+            (bool begun, uint256 months) = Calendar.monthsSince(anchor, clock);
+            return begun ? 1 + months / terms.every : 0;
+        }
+    }
+
+    // ================================================================================================= views
+
+    /// The registered mandate; all zero if there is none. While a token is being called its period already shows as spent.
+    function mandate(uint96 id) external view returns (Registration memory r) {
+        Subscription sub = _entries[id].word;
+        r.payer = sub.payer();
+        r.planId = sub.planId();
+        if (r.planId != 0) r.start = uint40(_startOf(1, sub.anchor(), _plans[r.planId]));
+        r.newestSpent = uint16(sub.newestSpent());
+        r.spentBefore = uint8(sub.spentBits());
+        r.periods = uint16(sub.lastPeriod());
+        r.canceled = sub.isCanceled();
+    }
+
+    /// The plan; all zero if there is none.
+    function plan(uint24 id) external view returns (Plan memory) {
+        return _plans[id];
+    }
+
+    /// What collecting the full amount of `period` now would meet, before the token is asked. Looks at neither `paused` nor
+    /// the token. Without a registered mandate, or for period 0, everything but the reason is zero.
+    function quote(uint96 id, uint16 period) external view returns (Quote memory q) {
+        Subscription sub = _entries[id].word;
+        if (sub.isUnknown() || period == 0) {
+            q.reason = Fail.Unknown;
+            return q;
+        }
+        Plan memory terms = _plans[sub.planId()];
+        q.reason = Fail.Canceled;
+        if (sub.planId() == 0) return q; // revoked before it was registered
+        Batch memory batch = Batch(Calendar.read(block.timestamp), terms, sub.planId());
+        if (!sub.isCanceled()) q.reason = _refusal(batch, sub, period, terms.amount);
+
+        uint256 present = _periodAt(batch.clock, sub.anchor(), terms);
+        q.periodNow = uint16(present > type(uint16).max ? type(uint16).max : present);
+        q.amount = terms.amount;
+        if (feeRecipient != address(0)) q.fee = uint96(uint256(terms.amount) * terms.feeBps / BPS);
+        q.startsAt = uint64(_startOf(period, sub.anchor(), terms));
+        q.endsAt = uint64(_startOf(uint256(period) + 1, sub.anchor(), terms));
+        q.collectableUntil = uint64(_startOf(uint256(period) + 1 + terms.arrears, sub.anchor(), terms));
+    }
+
+    /// First instant of `period`, unix seconds.
+    function _startOf(uint256 period, uint256 anchor, Plan memory terms) private pure returns (uint256) {
+        uint256 elapsed = (period - 1) * terms.every;
+        return terms.unit == Unit.Seconds ? anchor + elapsed : Calendar.addMonths(anchor, elapsed);
+    }
+
+    /// The EIP-712 digest that the payer signs.
+    function hashMandate(Mandate calldata m) public view returns (bytes32) {
+        return _typedHash(keccak256(abi.encode(MANDATE_TYPEHASH, m)));
+    }
+
+    /// The id that the mandate has, registered or not: the first 12 bytes of its digest.
+    function mandateId(Mandate calldata m) public view returns (uint96) {
+        return _idOf(hashMandate(m));
+    }
+
+    /// The EIP-712 domain; another one after a fork that changes the chain id, so that no signature counts on both sides.
+    function domainSeparator() public view returns (bytes32) {
+        return block.chainid == _chainIdAtDeployment ? _domainAtDeployment : _buildDomain();
+    }
+
+    function _buildDomain() private view returns (bytes32) {
+        return keccak256(
+            abi.encode(DOMAIN_TYPEHASH, keccak256("Dues Mandates"), keccak256("1"), block.chainid, address(this))
+        );
+    }
+
+    function _typedHash(bytes32 structHash) private view returns (bytes32) {
+        return keccak256(abi.encodePacked(hex"1901", domainSeparator(), structHash));
+    }
+
+    function _idOf(bytes32 digest) private pure returns (uint96) {
+        return uint96(bytes12(digest));
+    }
+}
