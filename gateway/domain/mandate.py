@@ -9,6 +9,7 @@ from typing import Final
 from chain.primitives import Address, MandateId, MandateTerms, Permit
 from gateway.domain.catalog import Scope
 from gateway.domain.events import EventType
+from gateway.domain.period import from_unix, period_index
 from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check
 
 KIND: Final = "mandate"
@@ -122,3 +123,8 @@ def revoke(mandate: Mandate, reason: StatusReason, now: datetime) -> Moved[Manda
         return Moved(value=mandate, before=mandate)
     after = replace(mandate, status=Status.REVOKED, reason=reason, revoked_at=now)
     return _move(mandate, after, now, EventType.MANDATE_UPDATED)
+
+
+def period_for(terms: MandateTerms, at: datetime) -> int:
+    """The mandate's number of the period that `at` lies in, from 1; 0 before its start."""
+    return period_index(from_unix(terms.start), terms.unit, terms.every, at)

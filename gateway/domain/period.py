@@ -105,16 +105,19 @@ def period(anchor: datetime, interval: Interval, index: int) -> Period:
     return Period(index, boundary(anchor, interval, index - 1), boundary(anchor, interval, index))
 
 
+def period_index(anchor: datetime, unit: PeriodUnit, every: int, at: datetime) -> int:
+    """Number of the period of `every` units that `at` lies in, from 1; 0 before the anchor."""
+    if at < anchor:
+        return 0
+    if unit is PeriodUnit.SECONDS:
+        return (at - anchor) // timedelta(seconds=every) + 1
+    months = (at.year - anchor.year) * _MONTHS_PER_YEAR + at.month - anchor.month
+    if add_months(anchor, months) > at:
+        months -= 1
+    return months // every + 1
+
+
 def period_at(anchor: datetime, interval: Interval, at: datetime) -> Period | None:
     """Return the period that `at` lies in; None before the anchor."""
-    if at < anchor:
-        return None
-    unit, every = interval.on_chain
-    if unit is PeriodUnit.SECONDS:
-        passed = (at - anchor) // timedelta(seconds=every)
-    else:
-        months = (at.year - anchor.year) * _MONTHS_PER_YEAR + at.month - anchor.month
-        if add_months(anchor, months) > at:
-            months -= 1
-        passed = months // every
-    return period(anchor, interval, passed + 1)
+    index = period_index(anchor, *interval.on_chain, at)
+    return period(anchor, interval, index) if index else None

@@ -13,7 +13,7 @@ from typing import Final
 from gateway.domain.catalog import Scope
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventType
-from gateway.domain.period import Interval, Period, period
+from gateway.domain.period import Interval, Period, period, period_at
 from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check
 
 KIND: Final = "subscription"
@@ -211,6 +211,11 @@ def activate(subscription: Subscription, now: datetime) -> Moved[Subscription]:
     )
 
 
+def await_broadcast(subscription: Subscription, until: datetime) -> Moved[Subscription]:
+    """The 23 hours passed, but a pull was broadcast before: its outcome is waited for (ST-31)."""
+    return Moved(value=replace(subscription, expires_at=until), before=subscription)
+
+
 def expire(subscription: Subscription, now: datetime) -> Moved[Subscription]:
     """The 23 hours passed and nothing was broadcast (ST-32)."""
     after = replace(
@@ -223,15 +228,25 @@ def expire(subscription: Subscription, now: datetime) -> Moved[Subscription]:
     return _move(subscription, after, now, EventType.SUBSCRIPTION_EXPIRED, EventType.SUBSCRIPTION_UPDATED)
 
 
-def begin_next_period(subscription: Subscription, invoice_id: str, now: datetime) -> Moved[Subscription]:
-    """The current period ended: the next one is current and `invoice_id` bills it. The status stays (ST-52).
+def upcoming_period(subscription: Subscription, now: datetime) -> Period:
+    """The period to bill at `now`: the next one, or, when whole periods were missed, the one that `now` lies in.
+
+    Missed periods are never charged afterwards (PM-13).
+    """
+    upcoming = subscription.next_period
+    if upcoming.end > now:
+        return upcoming
+    return period_at(subscription.anchor, subscription.interval, now) or upcoming
+
+
+def begin_period(subscription: Subscription, upcoming: Period, invoice_id: str, now: datetime) -> Moved[Subscription]:
+    """The current period ended: `upcoming` is current and `invoice_id` bills it. The status stays (ST-52).
 
     Raises:
-        ValueError: called before the period's end, or in a status that is not billed.
+        ValueError: called before the period's end, in a status that is not billed, or with a period that is not later.
     """
-    if subscription.status not in _BILLED or subscription.period_end > now:
+    if due(subscription, now) is not Due.RENEW or upcoming.index <= subscription.period_index:
         raise ValueError(f"subscription {subscription.id} is not due for renewal")
-    upcoming = subscription.next_period
     after = replace(
         subscription,
         period_index=upcoming.index,

@@ -1,7 +1,7 @@
 """What every use case stands on: the books, and the chains and tokens that the operator configured.
 
-Made once by a composition root (`gateway.cli`, `gateway.api.app`, `workers.settings`) and passed down; it holds no clock, no
-secret and no connection to a chain.
+Made once by a composition root (`gateway.cli`, `gateway.api.app`, `workers.settings`) and passed down; it holds no clock,
+no secret and no connection to a chain.
 """
 
 from collections.abc import Mapping
