@@ -15,6 +15,10 @@ from gateway.domain.transition import Event, Moved, StateChange, StatusReason, c
 KIND: Final = "mandate"
 
 
+OPEN_ENDED_PERIODS: Final = 12
+"""Periods that a wallet is asked to allow for a mandate without an end: bounded, never unlimited (SX-24)."""
+
+
 class Status(StrEnum):
     """`pending` = not signed; `signed` = registration may be on its way; `active` = registered, and final."""
 
@@ -72,6 +76,11 @@ def _move(before: Mandate, after: Mandate, now: datetime, *events: EventType) ->
             ),
         ),
     )
+
+
+def allowance_to_ask(terms: MandateTerms) -> int:
+    """Base units that the payer's wallet is asked to allow: what the mandate may collect, or a year's worth of it."""
+    return terms.amount * (terms.periods or OPEN_ENDED_PERIODS)
 
 
 def prepare(mandate: Mandate) -> Moved[Mandate]:

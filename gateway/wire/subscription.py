@@ -1,0 +1,137 @@
+"""Subscriptions and their items on the wire; periods stand on both, where older and newer clients look."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from gateway.domain.period import to_unix
+from gateway.domain.subscription import Subscription, SubscriptionItem
+from gateway.wire import catalog
+from gateway.wire.common import ListOf, Reason, Related, reason, unix
+
+
+class SubscriptionItemObject(Struct, frozen=True, kw_only=True):
+    """So many of a price."""
+
+    id: str
+    object: Literal["subscription_item"] = "subscription_item"
+    created: int
+    current_period_end: int
+    current_period_start: int
+    discounts: Sequence[str] = ()
+    metadata: Mapping[str, str]
+    plan: catalog.PlanObject | None
+    price: catalog.PriceObject | str
+    quantity: int
+    subscription: str
+    tax_rates: Sequence[str] = ()
+
+
+class CancellationDetails(Struct, frozen=True, kw_only=True):
+    """Who ended it: `customer`, `merchant` or `payment_failed` (SX-13)."""
+
+    comment: str | None = None
+    feedback: str | None = None
+    reason: str | None
+
+
+class AutomaticTax(Struct, frozen=True, kw_only=True):
+    """There is no tax engine."""
+
+    enabled: bool = False
+
+
+class SubscriptionObject(Struct, frozen=True, kw_only=True):
+    """A customer's access and its schedule."""
+
+    id: str
+    object: Literal["subscription"] = "subscription"
+    automatic_tax: AutomaticTax = AutomaticTax()
+    billing_cycle_anchor: int
+    cancel_at: int | None
+    cancel_at_period_end: bool
+    canceled_at: int | None
+    cancellation_details: CancellationDetails
+    collection_method: Literal["charge_automatically"] = "charge_automatically"
+    created: int
+    currency: str
+    current_period_end: int
+    current_period_start: int
+    customer: str
+    days_until_due: int | None = None
+    default_payment_method: str | None
+    description: str | None
+    discounts: Sequence[str] = ()
+    ended_at: int | None
+    items: ListOf[SubscriptionItemObject]
+    latest_charge_intent: str | None
+    latest_invoice: str | None
+    livemode: bool
+    mandate: str | None
+    metadata: Mapping[str, str]
+    pause_collection: None = None
+    pending_setup_intent: str | None = None
+    plan: catalog.PlanObject | None
+    quantity: int | None
+    schedule: str | None = None
+    start_date: int
+    status: str
+    status_reason: Reason
+    test_clock: str | None
+    trial_end: int | None = None
+    trial_start: int | None = None
+    activated_at: int | None
+    expires_at: int | None
+
+
+def _item(value: SubscriptionItem, owner: Subscription, related: Related) -> SubscriptionItemObject:
+    price = related.prices.get(value.price_id)
+    return SubscriptionItemObject(
+        id=value.id,
+        created=to_unix(value.created_at),
+        current_period_end=to_unix(owner.period_end),
+        current_period_start=to_unix(owner.period_start),
+        metadata=value.metadata,
+        plan=catalog.plan(price) if price is not None else None,
+        price=catalog.price(price, related) if price is not None else value.price_id,
+        quantity=value.quantity,
+        subscription=owner.id,
+    )
+
+
+def subscription(value: Subscription, related: Related) -> SubscriptionObject:
+    """Render a subscription with its items and their prices."""
+    items = [_item(item, value, related) for item in value.items]
+    only = items[0] if len(items) == 1 else None
+    intent = related.intents.get(value.latest_invoice_id) if value.latest_invoice_id is not None else None
+    return SubscriptionObject(
+        id=value.id,
+        billing_cycle_anchor=to_unix(value.anchor),
+        cancel_at=unix(value.ends_at),
+        cancel_at_period_end=value.cancel_at_period_end,
+        canceled_at=unix(value.canceled_at),
+        cancellation_details=CancellationDetails(reason=value.cancellation_reason),
+        created=to_unix(value.created_at),
+        currency=value.currency,
+        current_period_end=to_unix(value.period_end),
+        current_period_start=to_unix(value.period_start),
+        customer=value.customer_id,
+        default_payment_method=value.payment_method_id,
+        description=value.description,
+        ended_at=unix(value.ended_at),
+        items=ListOf(data=items, url=f"/v1/subscription_items?subscription={value.id}"),
+        latest_charge_intent=intent.id if intent is not None else None,
+        latest_invoice=value.latest_invoice_id,
+        livemode=value.scope.livemode,
+        mandate=value.mandate_id,
+        metadata=value.metadata,
+        plan=only.plan if only is not None else None,
+        quantity=only.quantity if only is not None else None,
+        start_date=to_unix(value.anchor),
+        status=value.status.value,
+        status_reason=reason(value.reason),
+        test_clock=value.test_clock_id,
+        activated_at=unix(value.activated_at),
+        expires_at=unix(value.expires_at),
+    )
