@@ -8,7 +8,8 @@ from msgspec import Struct
 from chain.checksum import checksum
 from gateway.domain.catalog import Account, Customer, PaymentMethod, Price, Product
 from gateway.domain.period import to_unix
-from gateway.wire.common import Related, symbol
+from gateway.wire.common import symbol
+from gateway.wire.related import Related
 
 ERC20_ALLOWANCE: Final = "erc20_allowance"
 """The one type of payment method: a wallet that allows our contract to pull a token."""

@@ -1,10 +1,9 @@
-"""What the wire's objects share: lists, reasons, unix seconds, and the rows that a rendering needs beside its own.
+"""What the wire's objects share: lists, reasons, amounts, unix seconds.
 
 Nothing here reads a clock or a row: everything comes in as domain values.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Generic, Literal, TypeVar
 
@@ -12,13 +11,9 @@ from msgspec import Struct
 
 from chain.checksum import checksum
 from chain.primitives import Address
-from gateway.domain.catalog import PaymentMethod, Price
-from gateway.domain.charge_intent import ChargeIntent
-from gateway.domain.invoice import Invoice
-from gateway.domain.mandate import Mandate
-from gateway.domain.money import Token
 from gateway.domain.period import to_unix
 from gateway.domain.transition import StatusReason
+from gateway.wire.related import Related
 
 API_VERSION: Final = "2026-10-28.endive"
 """The version that shapes are pinned to; other `Stripe-Version` values are accepted and ignored."""
@@ -41,28 +36,6 @@ class Reason(Struct, frozen=True, kw_only=True):
     code: str
     action: str
     evidence: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Related:
-    """Rows that renderings need beside the object itself, loaded in bulk by the caller.
-
-    Attributes:
-        prices: by id; a subscription embeds those of its items, an invoice those of its lines.
-        intents: by the id of the *invoice* that each of them pays.
-        typed_data: by mandate id, the EIP-712 document that the payer signs (only `chain.eip712` builds it).
-        permits: by mandate id, the EIP-2612 document that may replace an `approve`, where the token has one.
-    """
-
-    prices: Mapping[str, Price] = field(default_factory=dict)
-    intents: Mapping[str, ChargeIntent] = field(default_factory=dict)
-    invoices: Mapping[str, Invoice] = field(default_factory=dict)
-    mandates: Mapping[str, Mandate] = field(default_factory=dict)
-    payment_methods: Mapping[str, PaymentMethod] = field(default_factory=dict)
-    tokens: Mapping[tuple[int, Address], Token] = field(default_factory=dict)
-    typed_data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    permits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    public_url: str = ""
 
 
 def unix(at: datetime | None) -> int | None:

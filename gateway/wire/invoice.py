@@ -10,7 +10,8 @@ from gateway.domain.charge_intent import Status as IntentStatus
 from gateway.domain.invoice import Invoice, InvoiceLine, Status
 from gateway.domain.period import to_unix
 from gateway.wire import catalog
-from gateway.wire.common import ListOf, Reason, Related, reason, unix
+from gateway.wire.common import ListOf, Reason, reason, unix
+from gateway.wire.related import Related
 
 
 class PeriodObject(Struct, frozen=True, kw_only=True):

@@ -15,7 +15,8 @@ from gateway.domain.mandate import Status as MandateStatus
 from gateway.domain.period import to_unix
 from gateway.domain.transition import Action, StatusReason
 from gateway.wire import catalog
-from gateway.wire.common import Reason, Related, decimal_amount, reason, shown_address, symbol, unix
+from gateway.wire.common import Reason, decimal_amount, reason, shown_address, symbol, unix
+from gateway.wire.related import Related
 
 _FAILED_LIKE: Final = frozenset({Action.CUSTOMER_ACTION, Action.NEW_PAYMENT_METHOD})
 _STRIPE_STATUS: Final[Mapping[Status, str]] = {

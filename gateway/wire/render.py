@@ -1,5 +1,6 @@
 """One door to all renderings: a domain value in, its shape or its JSON out."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -13,7 +14,7 @@ from gateway.domain.subscription import Subscription
 from gateway.domain.test_clock import TestClock
 from gateway.domain.webhook import WebhookEndpoint
 from gateway.wire import catalog, invoice, payments, subscription, webhook
-from gateway.wire.common import Related
+from gateway.wire.related import Related
 
 DomainObject = (
     Account
@@ -29,6 +30,21 @@ DomainObject = (
     | WebhookEndpoint
     | TestClock
 )
+
+_KINDS: Final[Mapping[type, str]] = {
+    Account: "account",
+    Customer: "customer",
+    Product: "product",
+    Price: "price",
+    PaymentMethod: "payment_method",
+    Mandate: "mandate",
+    Subscription: "subscription",
+    Invoice: "invoice",
+    ChargeIntent: "charge_intent",
+    Charge: "charge",
+    WebhookEndpoint: "webhook_endpoint",
+    TestClock: "test_helpers.test_clock",
+}
 
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 _fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -62,6 +78,11 @@ def render(value: DomainObject, related: Related) -> msgspec.Struct:  # noqa: C9
             return webhook.clock(value, related)
         case Account():
             return catalog.account(value, related)
+
+
+def kind(value: DomainObject) -> str:
+    """Name of an object's kind: the `object` field of its shape."""
+    return _KINDS[type(value)]
 
 
 def encode(value: DomainObject, related: Related) -> bytes:

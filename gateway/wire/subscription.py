@@ -8,7 +8,8 @@ from msgspec import Struct
 from gateway.domain.period import to_unix
 from gateway.domain.subscription import Subscription, SubscriptionItem
 from gateway.wire import catalog
-from gateway.wire.common import ListOf, Reason, Related, reason, unix
+from gateway.wire.common import ListOf, Reason, reason, unix
+from gateway.wire.related import Related
 
 
 class SubscriptionItemObject(Struct, frozen=True, kw_only=True):

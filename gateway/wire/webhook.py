@@ -12,7 +12,8 @@ from gateway.domain.events import EventType
 from gateway.domain.period import to_unix
 from gateway.domain.test_clock import TestClock
 from gateway.domain.webhook import WebhookEndpoint
-from gateway.wire.common import API_VERSION, Reason, Related, reason, unix
+from gateway.wire.common import API_VERSION, Reason, reason, unix
+from gateway.wire.related import Related
 
 
 class WebhookEndpointObject(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,0 +1,34 @@
+"""Rows that renderings need beside the object itself: a rendering loads nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chain.primitives import Address
+from gateway.domain.catalog import PaymentMethod, Price
+from gateway.domain.charge_intent import ChargeIntent
+from gateway.domain.invoice import Invoice
+from gateway.domain.mandate import Mandate
+from gateway.domain.money import Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Related:
+    """What the caller loaded, in bulk.
+
+    Attributes:
+        prices: by id; a subscription embeds those of its items, an invoice those of its lines.
+        intents: by the id of the *invoice* that each of them pays.
+        typed_data: by mandate id, the EIP-712 document that the payer signs (only `chain.eip712` builds it).
+        permits: by mandate id, the EIP-2612 document that may replace an `approve`, where the token has one.
+    """
+
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    intents: Mapping[str, ChargeIntent] = field(default_factory=dict)
+    invoices: Mapping[str, Invoice] = field(default_factory=dict)
+    mandates: Mapping[str, Mandate] = field(default_factory=dict)
+    payment_methods: Mapping[str, PaymentMethod] = field(default_factory=dict)
+    tokens: Mapping[tuple[int, Address], Token] = field(default_factory=dict)
+    typed_data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    permits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    public_url: str = ""
