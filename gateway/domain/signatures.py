@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-SECRET_PREFIX: Final = "whsec_"
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105  (a prefix, not a secret)
 SECRET_BYTES_MIN: Final = 24  # Standard Webhooks asks for 24 to 64 bytes
 SECRET_BYTES_MAX: Final = 64
 
