@@ -1,0 +1,148 @@
+# Every command of this repository. `make help` lists them; `make sandbox` and `make test` need nothing before them.
+#
+# Wanted on the machine: Python 3.11 or newer with venv, Node.js 20 or newer with npm, make, git. Nothing is installed
+# outside this folder. Another Python: make PYTHON=python3.12 …
+
+PYTHON ?= python3
+NPM ?= npm
+ARGS ?=
+TESTS ?= tests
+WORKERS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INPUTS := pyproject.toml package.json package-lock.json Makefile
+FULL := $(VENV)/.installed-full
+SANDBOX := $(VENV)/.installed-sandbox
+
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# A virtual environment holds its own path: one that was moved or copied is made anew.
+ifneq ($(wildcard $(VENV)/.path),)
+ifneq ($(shell cat $(VENV)/.path),$(CURDIR))
+$(info This folder was moved: its environment is made anew.)
+$(shell rm -rf "$(VENV)")
+endif
+endif
+
+.PHONY: help
+help: ## list these commands
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+# --- installing ------------------------------------------------------------------------------------------------------
+
+.PHONY: install
+install: $(FULL) ## install everything that work on Dues needs (done by itself where it is needed)
+
+.PHONY: install-sandbox
+install-sandbox: ## install what the sandbox needs, unless everything is there already
+	@$(MAKE) -q $(FULL) 2>/dev/null || $(MAKE) $(SANDBOX)
+
+.PHONY: prerequisites
+prerequisites:
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+		echo "dues: '$(PYTHON)' was not found. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "dues: $$($(PYTHON) --version 2>&1) is too old, 3.11 or newer is needed. Name another one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "dues: this Python cannot make virtual environments. Debian and Ubuntu have them in the package python3-venv." >&2; exit 1; }
+	@for tool in node $(NPM); do command -v $$tool >/dev/null 2>&1 || { \
+		echo "dues: '$$tool' was not found. Install Node.js 20 or newer with npm: the local chain comes from there." >&2; exit 1; }; done
+	@node -e 'process.exit(parseInt(process.versions.node) < 20)' || { \
+		echo "dues: Node.js $$(node --version) is too old, 20 or newer is needed." >&2; exit 1; }
+
+$(BIN)/python:
+	@$(MAKE) prerequisites
+	@echo "Making a virtual environment in $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@pwd > $(VENV)/.path
+
+$(FULL): requirements-dev.lock $(INPUTS) | $(BIN)/python
+	@echo "Installing the locked Python packages (about a minute the first time) …"
+	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	@$(PIP) install --quiet --no-build-isolation --no-deps --editable .
+	@echo "Installing the locked npm packages …"
+	@$(NPM) ci --ignore-scripts --loglevel=error
+	@touch $(FULL)
+
+$(SANDBOX): requirements-sandbox.lock $(INPUTS) | $(BIN)/python
+	@echo "Installing the locked Python packages (about a minute the first time) …"
+	@$(PIP) install --quiet --require-hashes -r requirements-sandbox.lock
+	@$(PIP) install --quiet --no-build-isolation --no-deps --editable .
+	@echo "Installing the local chain from npm …"
+	@$(NPM) ci --ignore-scripts --omit=dev --loglevel=error
+	@touch $(SANDBOX)
+
+# --- running ---------------------------------------------------------------------------------------------------------
+
+.PHONY: sandbox
+sandbox: install-sandbox ## the whole gateway on a local chain, and its main job shown; ARGS=--once stops after the story
+	@$(BIN)/dues sandbox $(ARGS)
+
+# --- checking --------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: lint types imports abi openapi-check contracts ## every check and every test
+	@$(BIN)/pytest -n $(WORKERS) $(ARGS) $(TESTS)
+
+.PHONY: lint
+lint: $(FULL) ## style and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(FULL) ## mypy --strict
+	@$(BIN)/mypy
+
+.PHONY: imports
+imports: $(FULL) ## who may import whom
+	@$(BIN)/lint-imports
+
+.PHONY: abi
+abi: $(FULL) ## whether chain/abi is what the contracts compile to
+	@$(BIN)/python contracts/script/generate.py --check
+
+.PHONY: contracts
+contracts: $(FULL) ## the contract's own tests, the quick ones
+	@$(BIN)/python contracts/script/test.py
+
+.PHONY: openapi-check
+openapi-check: $(FULL) ## whether docs/openapi.json is what the API says
+	@$(BIN)/dues openapi --check docs/openapi.json
+
+.PHONY: unit
+unit: $(FULL) ## pytest alone; TESTS=tests/domain ARGS='-k clock' narrow it
+	@$(BIN)/pytest -n $(WORKERS) $(ARGS) $(TESTS)
+
+.PHONY: bench
+bench: $(FULL) ## renewals per second beside the raw limits of this machine
+	@$(BIN)/python benchmarks/renewals.py $(ARGS)
+
+# --- changing --------------------------------------------------------------------------------------------------------
+
+.PHONY: format
+format: $(FULL) ## put the code in form
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+.PHONY: openapi
+openapi: $(FULL) ## write docs/openapi.json
+	@$(BIN)/dues openapi --output docs/openapi.json
+
+.PHONY: lock
+lock: $(FULL) ## resolve the dependencies of pyproject.toml anew
+	@for lock in "requirements.lock" "requirements-sandbox.lock --extra sandbox" "requirements-dev.lock --extra dev"; do \
+		set -- $$lock; file=$$1; shift; \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-header $(ARGS) "$$@" pyproject.toml --output-file "$$file" || exit 1; \
+	done
+
+.PHONY: clean
+clean: ## remove everything that was installed or generated here
+	rm -rf $(VENV) node_modules .dues .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf contracts/out contracts/cache
