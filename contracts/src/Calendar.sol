@@ -60,17 +60,17 @@ library Calendar {
         return clock.month << DAY_TIME_BITS | clock.dayTime;
     }
 
-    /// Whole months from the anchor to the instant; negative (two's complement) values are reported as `begun = false`.
-    function monthsSince(uint256 anchor, Clock memory clock) internal pure returns (bool begun, uint256 months) {
+    /// How many months, counted from the anchor, have begun: 1 in the first one, 0 before the anchor.
+    function monthsBegun(uint256 anchor, Clock memory clock) internal pure returns (uint256) {
         unchecked {
             uint256 dayTime = anchor & DAY_TIME_MASK;
             if (dayTime >> SECOND_BITS > clock.lastDay) {
                 dayTime = clock.lastDay << SECOND_BITS | dayTime & SECOND_MASK;
             }
-            // A month counts once its own (clamped) anchor day and second have come.
-            uint256 reached = clock.dayTime < dayTime ? clock.month : clock.month + 1; // one more than the last full one
+            // The clock's own month counts once the (clamped) day and second of the anchor have come.
+            uint256 end = clock.dayTime < dayTime ? clock.month : clock.month + 1;
             uint256 anchorMonth = anchor >> DAY_TIME_BITS;
-            return reached > anchorMonth ? (true, reached - anchorMonth - 1) : (false, 0);
+            return end > anchorMonth ? end - anchorMonth : 0;
         }
     }
 

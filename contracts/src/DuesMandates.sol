@@ -4,8 +4,10 @@ pragma solidity ^0.8.28;
 import {Administered} from "./Administered.sol";
 import {Calendar, Clock} from "./Calendar.sol";
 import {Fail, Mandate, Plan, Quote, Registration, Unit} from "./IDuesMandates.sol";
+import {Outcome, Outcomes} from "./Outcome.sol";
 import {Signatures} from "./Signatures.sol";
 import {Subscription, SubscriptionWord} from "./Subscription.sol";
+import {PlanWords, Terms, TermsWords} from "./Terms.sol";
 import {TokenCalls} from "./TokenCalls.sol";
 
 /// @title DuesMandates: recurring ERC-20 payments without custody
@@ -17,22 +19,24 @@ import {TokenCalls} from "./TokenCalls.sol";
 /// is [start + (k-1) · every, start + k · every). Whoever collects names the period, so bytes that are sent again, or late,
 /// can only ever collect what was decided on. Nothing here can be upgraded, and nothing is ever held.
 contract DuesMandates is Administered {
-    uint256 public constant EVERY_SECONDS_MIN = 1 days;
-    uint256 public constant EVERY_SECONDS_MAX = 3660 days;
-    uint256 public constant EVERY_MONTHS_MAX = 120;
-    uint256 public constant FEE_BPS_MAX = 1000;
+    uint256 private constant EVERY_SECONDS_MIN = 1 days;
+    uint256 private constant EVERY_SECONDS_MAX = 3660 days;
+    uint256 private constant EVERY_MONTHS_MAX = 120;
+    uint256 private constant FEE_BPS_MAX = 1000;
     /// What the window of spent bits can remember.
-    uint256 public constant ARREARS_MAX = SubscriptionWord.WINDOW;
-    uint256 public constant PERIOD_MAX = SubscriptionWord.PERIOD_MAX;
+    uint256 private constant ARREARS_MAX = SubscriptionWord.WINDOW;
+    /// What the word can count to: where a mandate without end ends, after 11 years of days.
+    uint256 private constant PERIOD_MAX = SubscriptionWord.PERIOD_MAX;
+    uint256 private constant PERIODS_MAX = PERIOD_MAX - 1;
     /// Days, so counted, stay below PERIOD_MAX: a mandate always has periods left when it is registered.
-    uint256 public constant START_PAST_MAX = 3660 days;
+    uint256 private constant START_PAST_MAX = 3660 days;
     /// The longest trial.
-    uint256 public constant START_FUTURE_MAX = 731 days;
+    uint256 private constant START_FUTURE_MAX = 731 days;
 
-    bytes32 public constant MANDATE_TYPEHASH = keccak256(
+    bytes32 private constant MANDATE_TYPEHASH = keccak256(
         "Mandate(address payer,address payee,address token,uint96 amount,uint8 unit,uint32 every,uint16 feeBps,uint40 start,uint16 periods,uint8 arrears,uint64 deadline,uint256 salt)"
     );
-    bytes32 public constant CANCEL_TYPEHASH = keccak256("Cancel(uint96 id)");
+    bytes32 private constant CANCEL_TYPEHASH = keccak256("Cancel(uint96 id)");
     bytes32 private constant DOMAIN_TYPEHASH =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
 
@@ -43,13 +47,6 @@ contract DuesMandates is Administered {
     /// Bytes of an item: id 12 | period 2, and for the longer form | amount 12.
     uint256 private constant ITEM = 14;
     uint256 private constant ITEM_WITH_AMOUNT = 26;
-
-    /// What the items of one transaction share: the time, and the plan that the item before used.
-    struct Batch {
-        Clock clock;
-        Plan plan;
-        uint256 planId;
-    }
 
     /// One word, in a struct so that a storage pointer can be kept while the token is called.
     struct Entry {
@@ -62,18 +59,18 @@ contract DuesMandates is Administered {
     /// Plans that exist are numbered 1 to planCount.
     uint24 public planCount;
     mapping(bytes32 terms => uint24 planId) private _planIds;
-    mapping(uint256 planId => Plan) private _plans;
+    mapping(uint256 planId => PlanWords) private _plans;
     mapping(uint256 id => Entry) private _entries;
 
     /// Shared by everything that writes a subscription word: while a token is called, no word can change, so that a period
     /// given back never overwrites a cancel.
-    bool private transient _locked;
+    uint256 private transient _locked; // 1 = yes; a whole word, because a bool is read again before it is written
 
     modifier lock() {
-        if (_locked) revert Locked();
-        _locked = true;
+        if (_locked != 0) revert Locked();
+        _locked = 1;
         _;
-        _locked = false;
+        _locked = 0;
     }
 
     constructor(address owner_, address feeRecipient_) Administered(owner_, feeRecipient_) {
@@ -111,38 +108,42 @@ contract DuesMandates is Administered {
         if (firstAmount != 0 && !mayCollect) revert NotParty(msg.sender);
 
         // effect, event
-        Batch memory batch;
-        batch.clock = Calendar.read(block.timestamp);
-        uint256 period = _register(batch, m, id);
+        Clock memory clock = Calendar.read(block.timestamp);
+        Terms memory terms;
+        uint256 period = _register(clock, terms, m, id);
 
         // interaction
         if (permit.length != 0) TokenCalls.tryPermit(m.token, m.payer, permit);
         if (firstAmount != 0) {
             if (period == 0) period = 1; // so that the reason is NotStarted
-            _collectOrRevert(batch, id, uint16(period), firstAmount);
+            _collectOrRevert(clock, terms, id, uint16(period), firstAmount);
         }
     }
 
     /// Writes the word of a new mandate. Returns the period that now lies in, 0 before the start.
-    function _register(Batch memory batch, Mandate calldata m, uint96 id) private returns (uint256 period) {
-        if (m.periods > PERIOD_MAX) revert TooManyPeriods(m.periods, PERIOD_MAX);
+    function _register(Clock memory clock, Terms memory terms, Mandate calldata m, uint96 id)
+        private
+        returns (uint256 period)
+    {
+        if (m.periods > PERIODS_MAX) revert TooManyPeriods(m.periods, PERIODS_MAX);
         if (m.start + START_PAST_MAX < block.timestamp) {
             revert StartTooEarly(m.start, block.timestamp - START_PAST_MAX);
         }
         if (m.start > block.timestamp + START_FUTURE_MAX) {
             revert StartTooLate(m.start, block.timestamp + START_FUTURE_MAX);
         }
-        uint256 planId = _internPlan(m);
-        _usePlan(batch, planId);
-        if (!batch.plan.open) revert PlanNotOpen(uint24(planId));
+        uint24 planId = _internPlan(m);
+        terms.read(_plans[planId], planId);
+        if (!terms.isOpen()) revert PlanNotOpen(planId);
 
         uint256 anchor = m.unit == Unit.Months ? Calendar.monthAnchor(Calendar.read(m.start)) : m.start;
-        period = _periodAt(batch.clock, anchor, batch.plan);
-        if (m.periods != 0 && period > m.periods) revert AlreadyOver(m.periods, period);
+        period = _periodAt(clock, anchor, terms);
+        uint256 last = m.periods == 0 ? PERIOD_MAX : m.periods;
+        if (period > last) revert AlreadyOver(last, period);
 
         uint256 spentUpTo = period == 0 ? 0 : period - 1;
-        _entries[id].word = SubscriptionWord.create(m.payer, planId, anchor, m.periods, spentUpTo);
-        emit Subscribed(id, m.payer, uint24(planId), m.start, m.periods);
+        _entries[id].word = SubscriptionWord.create(m.payer, planId, anchor, last, spentUpTo);
+        emit Subscribed(id, m.payer, planId, m.start, m.periods);
     }
 
     /// The plan of these terms, created and checked if it is the first of its kind.
@@ -164,15 +165,16 @@ contract DuesMandates is Administered {
 
         planId = ++planCount;
         _planIds[terms] = planId;
-        _plans[planId] = Plan(m.payee, m.amount, m.token, m.every, m.feeBps, m.unit, m.arrears, true);
+        _plans[planId] = TermsWords.create(m);
         emit PlanCreated(planId, m.payee, m.token, m.amount, m.unit, m.every, m.feeBps, m.arrears);
     }
 
     /// Closes a plan, so that nothing is collected or registered on it, or opens it again. Only its payee may.
     function setPlanOpen(uint24 planId, bool open) external {
-        Plan storage stored = _plans[planId];
-        if (msg.sender != stored.payee) revert NotParty(msg.sender);
-        stored.open = open;
+        Terms memory terms;
+        terms.read(_plans[planId], planId);
+        if (msg.sender != terms.payee()) revert NotParty(msg.sender);
+        _plans[planId].second = terms.withOpen(open);
         emit PlanOpened(planId, open);
     }
 
@@ -184,7 +186,7 @@ contract DuesMandates is Administered {
         Entry storage entry = _entries[id];
         Subscription sub = entry.word;
         if (sub.isUnknown()) revert UnknownMandate(id);
-        if (msg.sender != sub.payer() && msg.sender != _plans[sub.planId()].payee) revert NotParty(msg.sender);
+        if (msg.sender != sub.payer() && msg.sender != _payeeOf(sub)) revert NotParty(msg.sender);
         _cancel(entry, sub, id, msg.sender);
     }
 
@@ -212,6 +214,10 @@ contract DuesMandates is Administered {
         emit Canceled(id, by);
     }
 
+    function _payeeOf(Subscription sub) private view returns (address) {
+        return address(uint160(_plans[sub.planId()].first));
+    }
+
     function _requireNew(uint96 id) private view {
         Subscription sub = _entries[id].word;
         if (sub.isUnknown()) return;
@@ -224,12 +230,11 @@ contract DuesMandates is Administered {
     /// Collects `amount` for one named period, or reverts with the reason. By an operator, or by the payee itself, so that a
     /// merchant never depends on the operator being up.
     function charge(uint96 id, uint16 period, uint96 amount) external whenRunning lock {
-        if (!operators[msg.sender] && msg.sender != _plans[_entries[id].word.planId()].payee) {
+        if (!operators[msg.sender] && msg.sender != _payeeOf(_entries[id].word)) {
             revert NotOperator(msg.sender);
         }
-        Batch memory batch;
-        batch.clock = Calendar.read(block.timestamp);
-        _collectOrRevert(batch, id, period, amount);
+        Terms memory terms;
+        _collectOrRevert(Calendar.read(block.timestamp), terms, id, period, amount);
     }
 
     /// Collects the full amount of each item, 14 bytes each: id 12 | period 2. A failing item emits ChargeFailed and the
@@ -249,31 +254,30 @@ contract DuesMandates is Administered {
     function simulate(bytes calldata items) external whenRunning lock returns (bytes memory outcomes) {
         if (msg.sender != address(0)) revert SimulationOnly(msg.sender);
         if (items.length % ITEM_WITH_AMOUNT != 0) revert BadLength(items.length, ITEM_WITH_AMOUNT);
-        Batch memory batch;
-        batch.clock = Calendar.read(block.timestamp);
-        for (uint256 at = 0; at < items.length; at += ITEM_WITH_AMOUNT) {
-            (uint96 id, uint16 period, uint256 amount) = _itemAt(items, at, ITEM_WITH_AMOUNT);
-            (Fail reason, bytes4 tokenError) = _attempt(batch, id, period, amount);
-            outcomes = bytes.concat(outcomes, bytes1(uint8(reason)), tokenError);
+        Clock memory clock = Calendar.read(block.timestamp);
+        Terms memory terms;
+        for (uint256 offset = 0; offset < items.length; offset += ITEM_WITH_AMOUNT) {
+            (uint96 id, uint16 period, uint256 amount) = _itemAt(items, offset, ITEM_WITH_AMOUNT);
+            outcomes = bytes.concat(outcomes, _attempt(clock, terms, id, period, amount).toBytes());
         }
     }
 
     function _chargeItems(bytes calldata items, uint256 size) private returns (uint256 charged) {
         if (!operators[msg.sender]) revert NotOperator(msg.sender);
         if (items.length % size != 0) revert BadLength(items.length, size);
-        Batch memory batch;
-        batch.clock = Calendar.read(block.timestamp);
+        Clock memory clock = Calendar.read(block.timestamp);
+        Terms memory terms;
         unchecked {
-            for (uint256 at = 0; at < items.length; at += size) {
-                (uint96 id, uint16 period, uint256 amount) = _itemAt(items, at, size);
-                (Fail reason, bytes4 tokenError) = _attempt(batch, id, period, amount);
-                if (reason == Fail.None) ++charged;
-                else emit ChargeFailed(id, period, reason, tokenError);
+            for (uint256 offset = 0; offset < items.length; offset += size) {
+                (uint96 id, uint16 period, uint256 amount) = _itemAt(items, offset, size);
+                Outcome outcome = _attempt(clock, terms, id, period, amount);
+                if (outcome.isCollected()) ++charged;
+                else emit ChargeFailed(id, period, outcome.reason(), outcome.tokenError());
             }
         }
     }
 
-    function _itemAt(bytes calldata items, uint256 at, uint256 size)
+    function _itemAt(bytes calldata items, uint256 offset, uint256 size)
         private
         pure
         returns (uint96 id, uint16 period, uint256 amount)
@@ -281,103 +285,102 @@ contract DuesMandates is Administered {
         uint256 item;
         // A slice costs about 150 gas an item for bounds that the caller's length check already implies.
         assembly ("memory-safe") {
-            item := calldataload(add(items.offset, at))
+            item := calldataload(add(items.offset, offset))
         }
         id = uint96(item >> 160);
         period = uint16(item >> 144);
         amount = size == ITEM ? FULL_AMOUNT : uint96(item >> 48);
     }
 
-    function _collectOrRevert(Batch memory batch, uint96 id, uint16 period, uint256 amount) private {
-        (Fail reason, bytes4 tokenError) = _attempt(batch, id, period, amount);
-        if (reason != Fail.None) revert ChargeRejected(id, period, reason, tokenError);
+    function _collectOrRevert(Clock memory clock, Terms memory terms, uint96 id, uint16 period, uint256 amount)
+        private
+    {
+        Outcome outcome = _attempt(clock, terms, id, period, amount);
+        if (!outcome.isCollected()) revert ChargeRejected(id, period, outcome.reason(), outcome.tokenError());
     }
 
-    /// The one path by which money moves. Everything that calls it holds the lock.
-    function _attempt(Batch memory batch, uint96 id, uint16 period, uint256 amount)
+    /// The one path by which money moves. Everything that calls it holds the lock. `terms` are those of the item before, so
+    /// that a run of items on one plan reads it once.
+    function _attempt(Clock memory clock, Terms memory terms, uint96 id, uint16 period, uint256 amount)
         private
-        returns (Fail reason, bytes4 tokenError)
+        returns (Outcome outcome)
     {
         // check
         Entry storage entry = _entries[id];
         Subscription sub = entry.word;
-        if (sub.isUnknown() || period == 0) return (Fail.Unknown, 0);
-        if (sub.isCanceled()) return (Fail.Canceled, 0); // before the plan: a tombstone may have none
-        _usePlan(batch, sub.planId());
-        if (amount == FULL_AMOUNT) amount = batch.plan.amount;
-        reason = _refusal(batch, sub, period, amount);
-        if (reason != Fail.None) return (reason, 0);
+        if (sub.isUnknown()) return Outcomes.failed(Fail.Unknown);
+        if (sub.isCanceled()) return Outcomes.failed(Fail.Canceled); // before the plan: a tombstone may have none
+        uint256 planId = sub.planId();
+        if (terms.planId != planId) terms.read(_plans[planId], planId);
+        outcome = _refusal(clock, terms, sub, period);
+        if (!outcome.isCollected()) return outcome;
+        uint256 cap = terms.amount();
+        if (amount == FULL_AMOUNT) amount = cap;
+        else if (amount == 0 || amount > cap) return Outcomes.failed(Fail.AmountTooHigh);
 
         // effect
         entry.word = sub.spend(period);
 
         // interaction, event
-        (reason, tokenError) = _pull(batch.plan, sub.payer(), id, period, amount);
-        if (reason != Fail.None) entry.word = sub; // give the period back; the lock has kept the word as it was
+        outcome = _pull(terms, sub.payer(), id, period, amount);
+        if (!outcome.isCollected()) entry.word = sub; // give the period back; the lock has kept the word as it was
     }
 
-    /// Why this period cannot be collected at this time, before the token is asked.
-    function _refusal(Batch memory batch, Subscription sub, uint256 period, uint256 amount)
+    /// Why this period cannot be collected at this time, whatever the amount and before the token is asked.
+    function _refusal(Clock memory clock, Terms memory terms, Subscription sub, uint256 period)
         private
         pure
-        returns (Fail)
+        returns (Outcome)
     {
         unchecked {
-            Plan memory terms = batch.plan;
-            if (sub.isSpent(period)) return Fail.AlreadyPaid;
-            if (!terms.open) return Fail.PlanClosed;
-            if (sub.isAfterLast(period)) return Fail.Ended;
-            uint256 present = _periodAt(batch.clock, sub.anchor(), terms);
-            if (present == 0) return Fail.NotStarted;
-            if (period > present) return Fail.NotDue;
-            if (period + terms.arrears < present) return Fail.TooLate;
-            if (amount == 0 || amount > terms.amount) return Fail.AmountTooHigh;
-            return Fail.None;
+            if (sub.isSpent(period)) return Outcomes.failed(period == 0 ? Fail.Unknown : Fail.AlreadyPaid);
+            if (!terms.isOpen()) return Outcomes.failed(Fail.PlanClosed);
+            if (period > sub.lastPeriod()) return Outcomes.failed(Fail.Ended);
+            uint256 present = _periodAt(clock, sub.anchor(), terms);
+            // The difference wraps around, to more than any arrears, for a period to come.
+            if (present - period <= terms.arrears()) return Outcomes.COLLECTED;
+            if (period == 0) return Outcomes.failed(Fail.Unknown);
+            if (present == 0) return Outcomes.failed(Fail.NotStarted);
+            return Outcomes.failed(period > present ? Fail.NotDue : Fail.TooLate);
         }
     }
 
     /// Moves the money: to the payee, then the fee. The events follow the calls, because a failed call must leave none.
-    function _pull(Plan memory terms, address payer, uint96 id, uint16 period, uint256 amount)
+    function _pull(Terms memory terms, address payer, uint96 id, uint16 period, uint256 amount)
         private
-        returns (Fail reason, bytes4 tokenError)
+        returns (Outcome outcome)
     {
         unchecked {
-            address feeTo = terms.feeBps == 0 ? address(0) : feeRecipient;
-            uint256 fee = feeTo == address(0) ? 0 : amount * terms.feeBps / BPS;
+            uint256 fee = terms.feeBps() == 0 ? 0 : _feeOf(terms, amount);
             if (fee != 0) {
                 // Two pulls: a payer who has only the payee's share ready must not get away without the fee.
-                reason = TokenCalls.shortfall(terms.token, payer, amount);
-                if (reason != Fail.None) return (reason, 0);
+                Fail missing = TokenCalls.shortfall(terms.token(), payer, amount);
+                if (missing != Fail.None) return Outcomes.failed(missing);
             }
-            (reason, tokenError) = TokenCalls.pull(terms.token, payer, terms.payee, amount - fee);
-            if (reason != Fail.None) {
-                Fail short = TokenCalls.shortfall(terms.token, payer, amount);
-                return (short == Fail.None ? reason : short, tokenError);
+            outcome = TokenCalls.pull(terms.token(), payer, terms.payee(), amount - fee);
+            if (!outcome.isCollected()) {
+                Fail missing = TokenCalls.shortfall(terms.token(), payer, amount);
+                return missing == Fail.None ? outcome : Outcomes.failed(missing, outcome.tokenError());
             }
             emit Charged(id, period, uint96(amount));
-            if (fee != 0) {
-                (reason,) = TokenCalls.pull(terms.token, payer, feeTo, fee);
-                if (reason != Fail.None) emit FeeSkipped(id, period, uint96(fee));
-                reason = Fail.None; // the payee has been paid
+            if (fee != 0 && !TokenCalls.pull(terms.token(), payer, feeRecipient, fee).isCollected()) {
+                emit FeeSkipped(id, period, uint96(fee)); // the payee has been paid, so the period stays spent
             }
         }
     }
 
-    /// Makes `batch.plan` the plan with this id; free when it already is.
-    function _usePlan(Batch memory batch, uint256 planId) private view {
-        if (batch.planId == planId) return;
-        batch.planId = planId;
-        batch.plan = _plans[planId];
+    function _feeOf(Terms memory terms, uint256 amount) private view returns (uint256) {
+        return feeRecipient == address(0) ? 0 : amount * terms.feeBps() / BPS;
     }
 
     /// Number of the period that the clock stands in; 0 before the start.
-    function _periodAt(Clock memory clock, uint256 anchor, Plan memory terms) private pure returns (uint256) {
+    function _periodAt(Clock memory clock, uint256 anchor, Terms memory terms) private pure returns (uint256) {
         unchecked {
-            if (terms.unit == Unit.Seconds) {
-                return clock.time < anchor ? 0 : 1 + (clock.time - anchor) / terms.every;
-            }
-            (bool begun, uint256 months) = Calendar.monthsSince(anchor, clock);
-            return begun ? 1 + months / terms.every : 0;
+            uint256 begun; // seconds or months of the mandate, the one that has just begun included
+            if (terms.inMonths()) begun = Calendar.monthsBegun(anchor, clock);
+            else if (clock.time >= anchor) begun = clock.time - anchor + 1;
+            uint256 every = terms.every();
+            return (begun + every - 1) / every;
         }
     }
 
@@ -388,45 +391,46 @@ contract DuesMandates is Administered {
         Subscription sub = _entries[id].word;
         r.payer = sub.payer();
         r.planId = sub.planId();
-        if (r.planId != 0) r.start = uint40(_startOf(1, sub.anchor(), _plans[r.planId]));
+        Terms memory terms;
+        terms.read(_plans[r.planId], r.planId);
+        r.start = uint40(_startOf(1, sub.anchor(), terms)); // 0 where there is no plan
         r.newestSpent = uint16(sub.newestSpent());
         r.spentBefore = uint8(sub.spentBits());
-        r.periods = uint16(sub.lastPeriod());
+        r.periods = sub.lastPeriod() == PERIOD_MAX ? 0 : uint16(sub.lastPeriod());
         r.canceled = sub.isCanceled();
     }
 
     /// The plan; all zero if there is none.
     function plan(uint24 id) external view returns (Plan memory) {
-        return _plans[id];
+        Terms memory terms;
+        terms.read(_plans[id], id);
+        return terms.unpack();
     }
 
     /// What collecting the full amount of `period` now would meet, before the token is asked. Looks at neither `paused` nor
     /// the token. Without a registered mandate, or for period 0, everything but the reason is zero.
     function quote(uint96 id, uint16 period) external view returns (Quote memory q) {
         Subscription sub = _entries[id].word;
-        if (sub.isUnknown() || period == 0) {
-            q.reason = Fail.Unknown;
-            return q;
-        }
-        Plan memory terms = _plans[sub.planId()];
-        q.reason = Fail.Canceled;
-        if (sub.planId() == 0) return q; // revoked before it was registered
-        Batch memory batch = Batch(Calendar.read(block.timestamp), terms, sub.planId());
-        if (!sub.isCanceled()) q.reason = _refusal(batch, sub, period, terms.amount);
+        q.reason = sub.isUnknown() || period == 0 ? Fail.Unknown : Fail.Canceled;
+        if (period == 0 || sub.planId() == 0) return q; // unknown, or revoked before it was registered
+        Clock memory clock = Calendar.read(block.timestamp);
+        Terms memory terms;
+        terms.read(_plans[sub.planId()], sub.planId());
+        if (!sub.isCanceled()) q.reason = _refusal(clock, terms, sub, period).reason();
 
-        uint256 present = _periodAt(batch.clock, sub.anchor(), terms);
+        uint256 present = _periodAt(clock, sub.anchor(), terms);
         q.periodNow = uint16(present > type(uint16).max ? type(uint16).max : present);
-        q.amount = terms.amount;
-        if (feeRecipient != address(0)) q.fee = uint96(uint256(terms.amount) * terms.feeBps / BPS);
+        q.amount = uint96(terms.amount());
+        q.fee = uint96(_feeOf(terms, terms.amount()));
         q.startsAt = uint64(_startOf(period, sub.anchor(), terms));
         q.endsAt = uint64(_startOf(uint256(period) + 1, sub.anchor(), terms));
-        q.collectableUntil = uint64(_startOf(uint256(period) + 1 + terms.arrears, sub.anchor(), terms));
+        q.collectableUntil = uint64(_startOf(uint256(period) + 1 + terms.arrears(), sub.anchor(), terms));
     }
 
     /// First instant of `period`, unix seconds.
-    function _startOf(uint256 period, uint256 anchor, Plan memory terms) private pure returns (uint256) {
-        uint256 elapsed = (period - 1) * terms.every;
-        return terms.unit == Unit.Seconds ? anchor + elapsed : Calendar.addMonths(anchor, elapsed);
+    function _startOf(uint256 period, uint256 anchor, Terms memory terms) private pure returns (uint256) {
+        uint256 elapsed = (period - 1) * terms.every();
+        return terms.inMonths() ? Calendar.addMonths(anchor, elapsed) : anchor + elapsed;
     }
 
     /// The EIP-712 digest that the payer signs.

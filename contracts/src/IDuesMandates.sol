@@ -35,7 +35,7 @@ struct Mandate {
     uint32 every; // length of a period: 1 to 3,660 days in seconds, or 1 to 120 months
     uint16 feeBps; // share of each collected amount that goes to the fee recipient; 1/10,000; at most 1,000
     uint40 start; // unix seconds; first instant of period 1 (inclusive); in the future = trial
-    uint16 periods; // number of the last period (inclusive), at most 4,094; 0 = until canceled (or period 4,094)
+    uint16 periods; // number of the last period (inclusive), at most 4,093; 0 = until canceled (or period 4,094)
     uint8 arrears; // how many periods before the present one may still be collected; 0 to 8
     uint64 deadline; // unix seconds; the last instant (inclusive) at which a signature can register the mandate
     uint256 salt; // tells equal terms of one payer apart
@@ -75,7 +75,8 @@ struct Quote {
     uint64 collectableUntil; // unix seconds; exclusive end of the time in which it can be collected
 }
 
-/// Events and errors of DuesMandates. The events alone suffice to rebuild the books.
+/// Everything that can be called, heard and refused. What each function does stands at its code in DuesMandates and
+/// Administered, and in docs/operations/. The events alone suffice to rebuild the books.
 interface IDuesMandates {
     // ---------------------------------------------------------------------------------------------- events: plans
     event PlanCreated(
@@ -146,4 +147,44 @@ interface IDuesMandates {
     // ---------------------------------------------------------------------------------------------- errors: the call
     error BadLength(uint256 length, uint256 multipleOf);
     error InsufficientGas(uint256 left, uint256 needed);
+
+    // ---------------------------------------------------------------------------------------------- registering
+    function subscribe(Mandate calldata m, bytes calldata signature, bytes calldata permit, uint96 firstAmount)
+        external
+        returns (uint96 id);
+    function setPlanOpen(uint24 planId, bool open) external;
+
+    // ---------------------------------------------------------------------------------------------- leaving
+    function cancel(uint96 id) external;
+    function cancelWithSig(uint96 id, bytes calldata signature) external;
+    function revokeUnregistered(Mandate calldata m) external returns (uint96 id);
+
+    // ---------------------------------------------------------------------------------------------- collecting
+    function charge(uint96 id, uint16 period, uint96 amount) external;
+    function chargeBatch(bytes calldata items) external returns (uint256 charged);
+    function chargeBatchAmounts(bytes calldata items) external returns (uint256 charged);
+    function simulate(bytes calldata items) external returns (bytes memory outcomes);
+
+    // ---------------------------------------------------------------------------------------------- the owner
+    function setOperator(address operator, bool allowed) external;
+    function setToken(address token, bool allowed) external;
+    function setPaused(bool paused_) external;
+    function setFeeRecipient(address feeRecipient_) external;
+    function transferOwnership(address to) external;
+    function acceptOwnership() external;
+
+    // ---------------------------------------------------------------------------------------------- views
+    function mandate(uint96 id) external view returns (Registration memory);
+    function plan(uint24 id) external view returns (Plan memory);
+    function quote(uint96 id, uint16 period) external view returns (Quote memory);
+    function hashMandate(Mandate calldata m) external view returns (bytes32);
+    function mandateId(Mandate calldata m) external view returns (uint96);
+    function domainSeparator() external view returns (bytes32);
+    function owner() external view returns (address);
+    function pendingOwner() external view returns (address);
+    function paused() external view returns (bool);
+    function feeRecipient() external view returns (address);
+    function operators(address operator) external view returns (bool);
+    function tokens(address token) external view returns (bool);
+    function planCount() external view returns (uint24);
 }

@@ -8,7 +8,7 @@ pragma solidity ^0.8.28;
 /// anchor       first instant of period 1: unix seconds, or a month anchor (Calendar) when the plan counts months.
 /// newest       0 = none spent yet; 4,095 = canceled: a tombstone that nothing can turn back.
 /// spent bits   bit i = period `newest - 1 - i` is spent. A late period can be collected in any order, and only once.
-/// last period  0 = until canceled.
+/// last period  inclusive; PERIOD_MAX for a mandate until canceled.
 ///
 /// The zero word is "unknown": a registered mandate has a payer, and a tombstone has a payer too.
 type Subscription is uint256;
@@ -69,14 +69,9 @@ library SubscriptionWord {
         return (Subscription.unwrap(self) >> BITS_AT) & BITS_MASK;
     }
 
-    /// Last collectable period (inclusive) as signed; 0 = until canceled.
+    /// Last collectable period (inclusive).
     function lastPeriod(Subscription self) internal pure returns (uint256) {
         return Subscription.unwrap(self) >> LAST_AT;
-    }
-
-    function isAfterLast(Subscription self, uint256 period) internal pure returns (bool) {
-        uint256 last = lastPeriod(self);
-        return period > (last == 0 ? PERIOD_MAX : last);
     }
 
     /// Whether `period` is known to be spent. Older than the window is unknown, and always too late to collect.

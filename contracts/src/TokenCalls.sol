@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {Fail, IDuesMandates} from "./IDuesMandates.sol";
+import {Outcome, Outcomes} from "./Outcome.sol";
 
 /// How this contract talks to tokens: as to strangers. Every call gets the same gas whatever the caller sent, at most 32
 /// bytes of the answer are read, and no answer makes this side revert. Assembly, because Solidity's own calls copy the whole
@@ -26,9 +27,10 @@ library TokenCalls {
     /// otherwise exactly `true` does. A revert returns the first four bytes of its data.
     function pull(address token, address from, address to, uint256 amount)
         internal
-        returns (Fail reason, bytes4 tokenError)
+        returns (Outcome)
     {
         _needGas(CALL_FLOOR);
+        bytes4 tokenError;
         bool returned; // the call did not revert
         bool agreed; // and its answer means success
         assembly ("memory-safe") {
@@ -50,8 +52,8 @@ library TokenCalls {
                 default { agreed := and(gt(size, 31), eq(mload(0x00), 1)) }
             }
         }
-        if (agreed) return (Fail.None, 0);
-        return (returned ? Fail.TokenFalse : Fail.TokenRejected, tokenError);
+        if (agreed) return Outcomes.COLLECTED;
+        return Outcomes.failed(returned ? Fail.TokenFalse : Fail.TokenRejected, tokenError);
     }
 
     /// Whether the payer's allowance for this contract, or else its balance, is below `amount`. A token that does not answer

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {DuesMandates} from "../../src/DuesMandates.sol";
 import {Fail, IDuesMandates, Mandate, Plan, Quote, Registration, Unit} from "../../src/IDuesMandates.sol";
 import {TestUSDC} from "../mocks/TestUSDC.sol";
 import {Log, Vm} from "./Vm.sol";
@@ -22,7 +21,7 @@ abstract contract DuesTest {
     address internal constant FEES = address(0x0ABC);
     address internal constant STRANGER = address(0x0DEF);
 
-    DuesMandates internal dues;
+    IDuesMandates internal dues;
     TestUSDC internal usdc;
     address internal payer;
     address internal other;
@@ -31,7 +30,7 @@ abstract contract DuesTest {
         vm.warp(NOW);
         payer = vm.addr(PAYER_KEY);
         other = vm.addr(OTHER_KEY);
-        dues = new DuesMandates(OWNER, FEES);
+        dues = deploy(OWNER, FEES);
         usdc = new TestUSDC();
         vm.startPrank(OWNER);
         dues.setOperator(OPERATOR, true);
@@ -39,6 +38,11 @@ abstract contract DuesTest {
         vm.stopPrank();
         fund(payer, 1000e6);
         fund(other, 1000e6);
+    }
+
+    /// From the artifact, so that the tests need not be compiled the way the contract is.
+    function deploy(address owner, address feeRecipient) internal returns (IDuesMandates) {
+        return IDuesMandates(vm.deployCode("DuesMandates.sol:DuesMandates", abi.encode(owner, feeRecipient)));
     }
 
     // ------------------------------------------------------------------------------------------------- valid defaults

@@ -13,6 +13,8 @@ interface Vm {
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function label(address account, string calldata name) external;
 
+    function deployCode(string calldata artifact, bytes calldata constructorArgs) external returns (address);
+
     function prank(address sender) external;
     function startPrank(address sender) external;
     function stopPrank() external;
