@@ -14,8 +14,10 @@ from typing import Final
 from chain.primitives import Address
 from gateway.domain.catalog import Scope
 from gateway.domain.dunning import RetryPolicy
+from gateway.domain.errors import IllegalTransition
 from gateway.domain.events import EventType
-from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check
+from gateway.domain.mandate import Mandate
+from gateway.domain.transition import Action, Event, Moved, StateChange, StatusReason, check
 
 KIND: Final = "charge_intent"
 
@@ -127,6 +129,46 @@ def create(intent: ChargeIntent) -> Moved[ChargeIntent]:
             ),
         ),
     )
+
+
+def draw_on(intent: ChargeIntent, mandate: Mandate, period: int, token_amount: int) -> ChargeIntent:
+    """A new intent that will spend period number `period` of `mandate`, `token_amount` base units."""
+    return replace(
+        intent,
+        payment_method_id=mandate.payment_method_id,
+        mandate_id=mandate.id,
+        mandate_period=period,
+        chain_id=mandate.chain_id,
+        token=mandate.terms.token,
+        token_amount=token_amount,
+    )
+
+
+def ask_signature(intent: ChargeIntent, mandate: Mandate) -> ChargeIntent:
+    """A new intent that waits for the wallet to sign `mandate` (ST-14)."""
+    evidence = {"mandate": mandate.id, "wallet": mandate.terms.payer, "amount": str(mandate.terms.amount)}
+    return replace(
+        intent,
+        status=Status.REQUIRES_ACTION,
+        reason=StatusReason("mandate_unsigned", Action.CUSTOMER_ACTION, evidence),
+    )
+
+
+def plan_first_attempt(intent: ChargeIntent, at: datetime) -> ChargeIntent:
+    """A new intent whose first attempt is due at `at`."""
+    return replace(intent, reason=StatusReason("scheduled", Action.WAIT), next_attempt_at=at)
+
+
+def confirm(intent: ChargeIntent, at: datetime) -> Moved[ChargeIntent]:
+    """The wallet signed, or asks to try again: an attempt is due at `at`.
+
+    Raises:
+        IllegalTransition: an attempt is under way, or the intent is over.
+    """
+    if intent.status not in PAYABLE:
+        raise IllegalTransition(KIND, intent.id, intent.status, Status.PROCESSING)
+    after = replace(intent, reason=StatusReason("confirmed", Action.WAIT), next_attempt_at=at)
+    return Moved(value=after, before=intent)
 
 
 def schedule(intent: ChargeIntent, at: datetime | None) -> Moved[ChargeIntent]:

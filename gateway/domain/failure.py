@@ -83,6 +83,24 @@ _ON_CHAIN: Final[Mapping[FailReason, FailureCode]] = {
 }
 
 
+_NEEDS_WALLET: Final = frozenset(
+    {
+        FailureCode.INSUFFICIENT_ALLOWANCE,
+        FailureCode.ALLOWANCE_REVOKED,
+        FailureCode.MANDATE_REVOKED,
+        FailureCode.MANDATE_ENDED,
+        FailureCode.AMOUNT_ABOVE_MANDATE,
+        FailureCode.PERMIT_EXPIRED,
+        FailureCode.SIGNATURE_INVALID,
+    }
+)
+
+
+def needs_wallet(code: FailureCode) -> bool:
+    """Whether the wallet has to approve or sign something before it can work (ST-14); topping up is not that."""
+    return code in _NEEDS_WALLET
+
+
 def action_of(code: FailureCode) -> Action:
     """Who has to act on a failure."""
     return _ACTIONS[code]

@@ -149,6 +149,11 @@ def finalize(invoice: Invoice, number: str, now: datetime) -> Moved[Invoice]:
     return _move(invoice, after, now, EventType.INVOICE_FINALIZED, EventType.INVOICE_UPDATED)
 
 
+def attach_intent(finalized: Moved[Invoice], charge_intent_id: str) -> Moved[Invoice]:
+    """Name the intent that pays a just finalised invoice (ST-09)."""
+    return replace(finalized, value=replace(finalized.value, charge_intent_id=charge_intent_id))
+
+
 def pay(invoice: Invoice, reason: StatusReason, now: datetime) -> Moved[Invoice]:
     """The money is final, or nothing was owed (ST-12, ST-23)."""
     after = replace(invoice, status=Status.PAID, reason=reason, amount_paid=invoice.total, paid_at=now)
@@ -157,13 +162,22 @@ def pay(invoice: Invoice, reason: StatusReason, now: datetime) -> Moved[Invoice]
     )
 
 
+def require_action(invoice: Invoice, reason: StatusReason, now: datetime) -> Moved[Invoice]:
+    """It can only be paid after the wallet did something (ST-14, ST-50)."""
+    return _noted(invoice, reason, now, EventType.INVOICE_PAYMENT_ACTION_REQUIRED, EventType.INVOICE_UPDATED)
+
+
 def note_failure(invoice: Invoice, reason: StatusReason, now: datetime, *, needs_wallet: bool) -> Moved[Invoice]:
-    """An attempt to pay it failed: it stays open (ST-13, ST-56)."""
-    kind = EventType.INVOICE_PAYMENT_ACTION_REQUIRED if needs_wallet else EventType.INVOICE_PAYMENT_FAILED
+    """An attempt to pay it failed: it stays open (ST-13, ST-56). `needs_wallet`: the wallet must act before another."""
+    needed = (EventType.INVOICE_PAYMENT_ACTION_REQUIRED,) if needs_wallet else ()
+    return _noted(invoice, reason, now, EventType.INVOICE_PAYMENT_FAILED, *needed, EventType.INVOICE_UPDATED)
+
+
+def _noted(invoice: Invoice, reason: StatusReason, now: datetime, *events: EventType) -> Moved[Invoice]:
     return Moved(
-        before=invoice,
         value=replace(invoice, reason=reason),
-        events=tuple(Event(type=event, object_id=invoice.id, at=now) for event in (kind, EventType.INVOICE_UPDATED)),
+        before=invoice,
+        events=tuple(Event(type=event, object_id=invoice.id, at=now) for event in events),
     )
 
 

@@ -1,13 +1,23 @@
-"""What the outcome of a payment means for the subscription behind it (PRODUCT's status machine, C05, C08, C14)."""
+"""What the outcome of an attempt means for the intent, the invoice and the subscription behind it.
 
+PRODUCT's status machine; rulings C05, C08, C14. The same rules serve an attempt that the chain decided and one that a
+simulation refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from gateway.domain import charge_intent as intents
+from gateway.domain import invoice as invoices
 from gateway.domain import subscription as subscriptions
 from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.dunning import OnRetriesExhausted, RetryPolicy
+from gateway.domain.failure import FailureCode, failed, needs_wallet
 from gateway.domain.invoice import BillingReason, Invoice
 from gateway.domain.subscription import CancellationReason, Status, Subscription
-from gateway.domain.transition import Moved, StatusReason
+from gateway.domain.transition import Action, Moved, StatusReason
 
 NO_RETRIES = RetryPolicy(days=())
 """A first payment is not tried again by itself: the customer is at hand, or the wallet recovers (FR-10, ST-13)."""
@@ -16,6 +26,55 @@ NO_RETRIES = RetryPolicy(days=())
 def policy_for(invoice: Invoice, renewals: RetryPolicy) -> RetryPolicy:
     """Retry policy of an invoice; `renewals` is the merchant's."""
     return NO_RETRIES if invoice.billing_reason is BillingReason.SUBSCRIPTION_CREATE else renewals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """What an attempt is about, as it stands before its outcome."""
+
+    intent: ChargeIntent
+    invoice: Invoice
+    subscription: Subscription
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The moves that an outcome makes; those of a subscription follow one another."""
+
+    intent: Moved[ChargeIntent]
+    invoice: Moved[Invoice]
+    subscription: tuple[Moved[Subscription], ...]
+
+
+def collected(owed: Owed, charge_id: str, evidence: Mapping[str, Any], now: datetime) -> Outcome:
+    """The transfer is final: the intent succeeded, the invoice is paid, the subscription is good (ST-12, FR-09)."""
+    reason = StatusReason("transfer_final", Action.SUCCESS, evidence)
+    paid = invoices.pay(owed.invoice, reason, now)
+    change = after_payment(owed.subscription, paid.value, now)
+    return Outcome(
+        intent=intents.succeed(owed.intent, charge_id, reason, now),
+        invoice=paid,
+        subscription=(change,) if change else (),
+    )
+
+
+def refused(
+    owed: Owed,
+    charge_id: str,
+    code: FailureCode,
+    evidence: Mapping[str, Any],
+    *,
+    renewals: RetryPolicy,
+    now: datetime,
+) -> Outcome:
+    """An attempt failed for a reason that counts (FR-10, FR-14, FR-15); `renewals` is the merchant's retry policy."""
+    reason = failed(code, evidence)
+    intent = intents.fail(owed.intent, charge_id, reason, policy_for(owed.invoice, renewals), now)
+    return Outcome(
+        intent=intent,
+        invoice=invoices.note_failure(owed.invoice, reason, now, needs_wallet=needs_wallet(code)),
+        subscription=tuple(after_failure(owed.subscription, intent.value, reason, now)),
+    )
 
 
 def after_payment(subscription: Subscription, invoice: Invoice, now: datetime) -> Moved[Subscription] | None:

@@ -49,7 +49,7 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     _S.CANCELED: frozenset(),
 }
 TERMINAL: Final = frozenset(status for status, targets in TRANSITIONS.items() if not targets)
-_AWAITING_FIRST_PAYMENT: Final = frozenset({_S.PENDING, _S.INCOMPLETE})
+AWAITING_FIRST_PAYMENT: Final = frozenset({_S.PENDING, _S.INCOMPLETE})
 _BILLED: Final = frozenset({_S.ACTIVE, _S.PAST_DUE, _S.UNPAID, _S.TRIALING})
 
 
@@ -123,7 +123,7 @@ class Subscription:
     def wake_at(self) -> datetime | None:
         """When something falls due next; None when nothing ever will."""
         moments = []
-        if self.status in _AWAITING_FIRST_PAYMENT and self.expires_at is not None:
+        if self.status in AWAITING_FIRST_PAYMENT and self.expires_at is not None:
             moments.append(self.expires_at)
         if self.status in _BILLED:
             moments.append(self.period_end)
@@ -147,7 +147,7 @@ def due(subscription: Subscription, now: datetime) -> Due:
     s = subscription
     if s.status in TERMINAL:
         return Due.NOTHING
-    if s.status in _AWAITING_FIRST_PAYMENT and s.expires_at is not None and s.expires_at <= now:
+    if s.status in AWAITING_FIRST_PAYMENT and s.expires_at is not None and s.expires_at <= now:
         return Due.EXPIRE
     if s.ends_at is not None and s.ends_at <= now:
         return Due.CANCEL
@@ -287,17 +287,30 @@ def mark_unpaid(subscription: Subscription, reason: StatusReason, now: datetime)
     return _move(subscription, after, now, EventType.SUBSCRIPTION_UNPAID, EventType.SUBSCRIPTION_UPDATED)
 
 
-def schedule_end(
-    subscription: Subscription, ends_at: datetime | None, *, at_period_end: bool, now: datetime
+def change(
+    subscription: Subscription,
+    *,
+    description: str | None,
+    metadata: Mapping[str, str],
+    ends_at: datetime | None,
+    cancel_at_period_end: bool,
+    now: datetime,
 ) -> Moved[Subscription]:
-    """Set or clear the moment at which the subscription ends by itself."""
+    """Take over what a merchant may change while it lives (ST-57).
+
+    Raises:
+        InvalidRequest: it is over, and frozen.
+    """
     modifiable(subscription)
-    after = replace(subscription, ends_at=ends_at, cancel_at_period_end=at_period_end)
-    return Moved(
-        value=after,
-        before=subscription,
-        events=(Event(type=EventType.SUBSCRIPTION_UPDATED, object_id=subscription.id, at=now),),
+    after = replace(
+        subscription,
+        description=description,
+        metadata=metadata,
+        ends_at=ends_at,
+        cancel_at_period_end=cancel_at_period_end,
     )
+    event = Event(type=EventType.SUBSCRIPTION_UPDATED, object_id=subscription.id, at=now)
+    return Moved(value=after, before=subscription, events=(event,))
 
 
 def cancel(subscription: Subscription, reason: CancellationReason, now: datetime) -> Moved[Subscription]:

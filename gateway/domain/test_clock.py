@@ -68,6 +68,36 @@ def _move(before: TestClock, after: TestClock, *events: EventType) -> Moved[Test
     )
 
 
+def create(clock: TestClock) -> Moved[TestClock]:
+    """Make a clock, standing, or on its way to a time that the local chain has yet to reach."""
+    return Moved(
+        value=clock,
+        events=(Event(type=EventType.TEST_CLOCK_CREATED, object_id=clock.id, at=clock.created_at),),
+        changes=(
+            StateChange(
+                kind=KIND,
+                object_id=clock.id,
+                source=None,
+                target=clock.status,
+                reason=clock.reason,
+                at=clock.created_at,
+            ),
+        ),
+    )
+
+
+def delete(clock: TestClock) -> Moved[TestClock]:
+    """Forget a clock; what lives on it stands still for ever.
+
+    Raises:
+        Conflict: it is advancing.
+    """
+    if clock.status is Status.ADVANCING:
+        raise Conflict(f"Test clock '{clock.id}' is advancing; wait until it is ready.", code="test_clock_busy")
+    event = Event(type=EventType.TEST_CLOCK_DELETED, object_id=clock.id, at=clock.frozen_at)
+    return Moved(value=replace(clock, deleted=True), before=clock, events=(event,))
+
+
 def advance(clock: TestClock, target: datetime) -> Moved[TestClock]:
     """Ask for the time `target`.
 

@@ -1,14 +1,16 @@
 """What every use case stands on: the books, and the chains and tokens that the operator configured.
 
-Made once by a composition root (`gateway.cli`, `gateway.api.app`, `workers.settings`) and passed down; it holds no clock,
-no secret and no connection to a chain.
+Made once by a composition root (`gateway.composition`) and passed down; it holds no clock, no secret and no connection
+to a chain.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 
-from chain.primitives import Address
+from chain.primitives import Address, BlockTag
 from gateway.db.engine import Books
+from gateway.domain.dunning import RetryPolicy
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.money import Token
 
@@ -21,6 +23,10 @@ class Network:
         contract: our `DuesMandates` on it.
         confirmations: blocks on top of a block, itself included, that make it final where the network has no tags.
         arrears: how many past periods new mandates allow to be collected.
+        fee_cap: most that one gas may cost, in wei.
+        tip: priority fee that is offered while nothing is urgent, in wei per gas.
+        start_block: nothing of ours happened before this block.
+        final_tag: the network's own word for final blocks; None counts confirmations.
         is_local: a development chain whose time may be moved.
     """
 
@@ -30,17 +36,28 @@ class Network:
     livemode: bool
     confirmations: int
     arrears: int = 1
+    fee_cap: int = 200_000_000_000
+    tip: int = 1_000_000_000
+    start_block: int = 0
+    final_tag: BlockTag | None = None
     is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """The books and the configured chains."""
+    """The books, the configured chains, and the operator's defaults for merchants.
+
+    Attributes:
+        finalization_delay: how long a renewal's invoice stays a draft that can still be changed (C10).
+        retry_policy: when a failed renewal is tried again.
+    """
 
     books: Books
     networks: Mapping[int, Network]
     tokens: Mapping[tuple[int, Address], Token]
     public_url: str
+    finalization_delay: timedelta = timedelta(hours=1)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
 
     def network(self, chain_id: int, *, livemode: bool, param: str = "chain_id") -> Network:
         """Return a configured chain of the given mode.

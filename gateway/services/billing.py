@@ -1,0 +1,266 @@
+"""From the end of a period to an invoice that is owed, in batches: renewing, finalising, expiring, ending.
+
+Each loop claims a bounded batch, maps the domain's verbs over it, and commits once. Collecting the money is
+`gateway.services.collection`'s.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from gateway.db import catalog, charge_intents, invoices, mandates, subscriptions
+from gateway.db.engine import Connection
+from gateway.domain import charge_intent as intent_domain
+from gateway.domain import invoice as invoice_domain
+from gateway.domain import outcome
+from gateway.domain import subscription as subscription_domain
+from gateway.domain.catalog import Price, Scope
+from gateway.domain.charge_intent import ChargeIntent
+from gateway.domain.ids import new_id
+from gateway.domain.invoice import BillingReason, Invoice, InvoiceLine
+from gateway.domain.mandate import Mandate, period_for
+from gateway.domain.mandate import Status as MandateStatus
+from gateway.domain.money import to_base_units
+from gateway.domain.period import Period
+from gateway.domain.subscription import CancellationReason, Due, Subscription
+from gateway.domain.subscription import Status as SubscriptionStatus
+from gateway.domain.transition import Action, Moved, StatusReason
+from gateway.failpoints import Failpoint, failpoint
+from gateway.services.changes import Changes
+from gateway.services.gateway import Gateway
+from gateway.services.recording import Origin
+
+BATCH: Final = 500
+"""Rows of one transaction: large enough that statements do not count, small enough that a lock is short."""
+
+BROADCAST_WAIT: Final = timedelta(minutes=5)
+"""How often an expired subscription whose pull is under way is looked at again."""
+
+_NUMBER_DIGITS: Final = 6
+
+
+async def renew_due(gateway: Gateway, *, now: datetime, limit: int = BATCH) -> int:
+    """Take one batch of subscriptions whose time has come: draft the next period's invoice, expire, or end them.
+
+    Returns how many were looked at; 0 means that nothing is due.
+    """
+    async with gateway.books.write() as conn:
+        claims = await subscriptions.claim_due(conn, now=now, limit=limit)
+        if not claims:
+            return 0
+        duties: dict[Due, list[tuple[Subscription, datetime]]] = {duty: [] for duty in Due}
+        for claim in claims:
+            duties[subscription_domain.due(claim.value, claim.now)].append((claim.value, claim.now))
+        changes = Changes()
+        await _renew(conn, gateway, duties[Due.RENEW], changes)
+        await _expire(conn, duties[Due.EXPIRE], changes)
+        for subscription, at in duties[Due.CANCEL]:
+            changes.update(subscription_domain.cancel(subscription, CancellationReason.MERCHANT, at))
+        await stop_collecting(conn, {s.id: at for s, at in duties[Due.CANCEL]}, changes)
+        await changes.write(conn, gateway, Origin(now))
+        failpoint(Failpoint.RENEWAL_WRITTEN)
+    failpoint(Failpoint.RENEWAL_COMMITTED)
+    return len(claims)
+
+
+async def _renew(
+    conn: Connection, gateway: Gateway, renewals: Sequence[tuple[Subscription, datetime]], changes: Changes
+) -> None:
+    price_ids = {item.price_id for subscription, _ in renewals for item in subscription.items}
+    prices = await catalog.load_prices(conn, sorted(price_ids)) if price_ids else {}
+    for subscription, at in renewals:
+        upcoming = subscription_domain.upcoming_period(subscription, at)
+        collected = subscription.status is not SubscriptionStatus.UNPAID
+        invoice = changes.insert(
+            draft_invoice(
+                subscription,
+                upcoming,
+                prices,
+                BillingReason.SUBSCRIPTION_CYCLE,
+                finalizes_at=at + gateway.finalization_delay if collected else None,
+                now=at,
+            )
+        )
+        changes.update(subscription_domain.begin_period(subscription, upcoming, invoice.id, at))
+
+
+def draft_invoice(
+    subscription: Subscription,
+    billed: Period,
+    prices: Mapping[str, Price],
+    reason: BillingReason,
+    *,
+    finalizes_at: datetime | None,
+    now: datetime,
+) -> Moved[Invoice]:
+    """Draft the invoice of one period. Without `finalizes_at` it becomes open only when somebody says so (ST-35)."""
+    lines = tuple(
+        InvoiceLine(
+            id=new_id("il", now),
+            description=f"{item.quantity} x {prices[item.price_id].nickname or item.price_id}",
+            amount=prices[item.price_id].unit_amount * item.quantity,
+            quantity=item.quantity,
+            price_id=item.price_id,
+            subscription_item_id=item.id,
+            period_start=billed.start,
+            period_end=billed.end,
+        )
+        for item in subscription.items
+    )
+    return invoice_domain.draft(
+        Invoice(
+            id=new_id("in", now),
+            scope=subscription.scope,
+            customer_id=subscription.customer_id,
+            subscription_id=subscription.id,
+            status=invoice_domain.Status.DRAFT,
+            reason=StatusReason("period_started"),
+            created_at=now,
+            billing_reason=reason,
+            currency=subscription.currency,
+            lines=lines,
+            total=sum(line.amount for line in lines),
+            period_index=billed.index,
+            period_start=billed.start,
+            period_end=billed.end,
+            description=subscription.description,
+            auto_advance=finalizes_at is not None or reason is BillingReason.SUBSCRIPTION_CREATE,
+            finalizes_at=finalizes_at,
+            test_clock_id=subscription.test_clock_id,
+        )
+    )
+
+
+async def _expire(conn: Connection, expired: Sequence[tuple[Subscription, datetime]], changes: Changes) -> None:
+    """End the 23 hours (ST-32): void what was owed, unless a pull is under way, whose outcome is waited for."""
+    invoice_ids = [s.latest_invoice_id for s, _ in expired if s.latest_invoice_id is not None]
+    if not invoice_ids:
+        return
+    owed = await invoices.load(conn, invoice_ids, lock=True)
+    intents = await charge_intents.of_invoices(conn, invoice_ids, lock=True)
+    reason = StatusReason("first_payment_window_passed", Action.NONE)
+    for subscription, at in expired:
+        intent = intents.get(subscription.latest_invoice_id or "")
+        if intent is not None and intent.status is intent_domain.Status.PROCESSING:
+            changes.update(subscription_domain.await_broadcast(subscription, at + BROADCAST_WAIT))
+            continue
+        changes.update(subscription_domain.expire(subscription, at))
+        invoice = owed.get(subscription.latest_invoice_id or "")
+        if invoice is not None and invoice.status is not invoice_domain.Status.VOID:
+            changes.update(invoice_domain.void(invoice, reason, at))
+        if intent is not None and intent.status is not intent_domain.Status.CANCELED:
+            changes.update(intent_domain.cancel(intent, reason, at))
+
+
+async def stop_collecting(conn: Connection, ended: Mapping[str, datetime], changes: Changes) -> None:
+    """Stop billing and pulling for what ended, each at its time (ST-38). A pull under way still resolves."""
+    if not ended:
+        return
+    for invoice in await invoices.open_of(conn, sorted(ended), lock=True):
+        if invoice.auto_advance:
+            changes.update(invoice_domain.stop_advancing(invoice, ended[invoice.subscription_id]))
+    for intent in await charge_intents.open_of_subscriptions(conn, sorted(ended), lock=True):
+        if intent.next_attempt_at is not None:
+            changes.update(intent_domain.schedule(intent, None))
+
+
+async def finalize_due(gateway: Gateway, *, now: datetime, limit: int = BATCH) -> int:
+    """Take one batch of drafts whose hour has passed: they become open and their collection begins (ST-53, ST-59)."""
+    async with gateway.books.write() as conn:
+        claims = await invoices.claim_due(conn, now=now, limit=limit)
+        if not claims:
+            return 0
+        owners = await subscriptions.load(conn, [claim.value.subscription_id for claim in claims], lock=True)
+        changes = Changes()
+        await finalize(
+            conn,
+            gateway,
+            [(claim.value, owners[claim.value.subscription_id], claim.now) for claim in claims],
+            changes,
+        )
+        await changes.write(conn, gateway, Origin(now))
+        failpoint(Failpoint.INVOICE_WRITTEN)
+    failpoint(Failpoint.INVOICE_COMMITTED)
+    return len(claims)
+
+
+async def finalize(
+    conn: Connection,
+    gateway: Gateway,
+    drafts: Sequence[tuple[Invoice, Subscription, datetime]],
+    changes: Changes,
+    *,
+    prepared: Mapping[str, Mandate] | None = None,
+) -> None:
+    """Open drafts, each with its subscription and at its time, and begin to pay them.
+
+    `prepared` holds mandates that are not in the books yet, by id. An invoice of nothing is paid at once, without a
+    transaction (ST-23).
+    """
+    numbers = await _numbers(conn, [invoice for invoice, _, _ in drafts])
+    known = dict(prepared or {})
+    if missing := sorted({s.mandate_id for _, s, _ in drafts if s.mandate_id is not None} - known.keys()):
+        known |= await mandates.load(conn, missing)
+    for draft, subscription, at in drafts:
+        opened = invoice_domain.finalize(draft, numbers[draft.id], at)
+        if opened.value.total == 0:
+            paid = changes.update(
+                opened, invoice_domain.pay(opened.value, StatusReason("nothing_owed", Action.SUCCESS), at)
+            )
+            if change := outcome.after_payment(changes.current(subscription), paid, at):
+                changes.update(change)
+            continue
+        intent = _begin_intent(gateway, opened.value, subscription, known.get(subscription.mandate_id or ""), at)
+        opened = invoice_domain.attach_intent(opened, intent.value.id)
+        changes.update(opened)
+        changes.insert(intent)
+        if intent.value.reason.action is Action.CUSTOMER_ACTION:
+            changes.update(invoice_domain.require_action(opened.value, intent.value.reason, at))
+            if subscription.status in subscription_domain.AWAITING_FIRST_PAYMENT:
+                changes.update(
+                    subscription_domain.require_customer(changes.current(subscription), intent.value.reason, at)
+                )
+
+
+def _begin_intent(
+    gateway: Gateway, invoice: Invoice, subscription: Subscription, mandate: Mandate | None, at: datetime
+) -> Moved[ChargeIntent]:
+    """The intent that pays `invoice`: due at once when there is a mandate to draw on, else it asks the customer."""
+    intent_id = new_id("ci", at)
+    blank = ChargeIntent(
+        id=intent_id,
+        scope=invoice.scope,
+        customer_id=invoice.customer_id,
+        subscription_id=subscription.id,
+        invoice_id=invoice.id,
+        status=intent_domain.Status.REQUIRES_PAYMENT_METHOD,
+        reason=StatusReason("payment_method_missing", Action.CUSTOMER_ACTION),
+        created_at=at,
+        amount=invoice.total,
+        currency=invoice.currency,
+        client_secret=f"{intent_id}_secret_{secrets.token_urlsafe(24)}",
+        payment_method_id=subscription.payment_method_id,
+        test_clock_id=invoice.test_clock_id,
+    )
+    if mandate is None:
+        return intent_domain.create(blank)
+    token = gateway.token(mandate.chain_id, mandate.terms.token)
+    amount = to_base_units(invoice.total, invoice.currency, token)
+    drawing = intent_domain.draw_on(blank, mandate, period_for(mandate.terms, invoice.period_start), amount)
+    if mandate.status is MandateStatus.PENDING:
+        return intent_domain.create(intent_domain.ask_signature(drawing, mandate))
+    return intent_domain.create(intent_domain.plan_first_attempt(drawing, at))
+
+
+async def _numbers(conn: Connection, drafts: Sequence[Invoice]) -> dict[str, str]:
+    """Numbers for invoices that become open: gap-free per merchant and mode, in the order given."""
+    counts: dict[Scope, int] = {}
+    for draft in drafts:
+        counts[draft.scope] = counts.get(draft.scope, 0) + 1
+    nexts = dict(await invoices.take_numbers(conn, counts))
+    numbers = {}
+    for draft in drafts:
+        numbers[draft.id] = f"INV-{nexts[draft.scope]:0{_NUMBER_DIGITS}}"
+        nexts[draft.scope] += 1
+    return numbers

@@ -1,0 +1,86 @@
+"""The changes of one transaction, gathered by table and written in bulk.
+
+Use cases move values by domain verbs and hand the moves over here; `write` turns them into one insert and one update
+per table, and announces them in the order in which they were made. An object may move several times: the row is written
+once, its history and its events whole.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
+
+from gateway.db import charge_intents, charges, invoices, mandates, subscriptions
+from gateway.db.engine import Connection
+from gateway.domain.charge import Charge
+from gateway.domain.charge_intent import ChargeIntent
+from gateway.domain.invoice import Invoice
+from gateway.domain.mandate import Mandate
+from gateway.domain.outcome import Outcome
+from gateway.domain.subscription import Subscription
+from gateway.domain.transition import Moved
+from gateway.services.gateway import Gateway
+from gateway.services.recording import Origin, record
+
+Kept = Mandate | Subscription | Invoice | ChargeIntent | Charge
+K = TypeVar("K", Mandate, Subscription, Invoice, ChargeIntent, Charge)
+_Write = Callable[[Connection, Sequence[Moved[Any]]], Awaitable[None]]
+
+_TABLES: Final[Mapping[type[Kept], tuple[_Write, _Write]]] = {
+    Mandate: (mandates.add_many, mandates.save_many),
+    Subscription: (subscriptions.add_many, subscriptions.save_many),
+    Invoice: (invoices.add_many, invoices.save_many),
+    ChargeIntent: (charge_intents.add_many, charge_intents.save_many),
+    Charge: (charges.add_many, charges.save_many),
+}
+"""(insert, update) of each table, in the order in which they are written."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """Moves of one transaction. `insert` and `update` return the value that the object has now."""
+
+    announced: list[Moved[Any]] = field(default_factory=list)
+    _inserted: dict[tuple[type, str], Moved[Any]] = field(default_factory=dict)
+    _updated: dict[tuple[type, str], Moved[Any]] = field(default_factory=dict)
+
+    def insert(self, moved: Moved[K]) -> K:
+        """Take over a new object."""
+        self._inserted[type(moved.value), moved.value.id] = moved
+        self.announced.append(moved)
+        return moved.value
+
+    def update(self, *moves: Moved[K]) -> K:
+        """Take over one or more moves of an object, in order."""
+        for moved in moves:
+            key = type(moved.value), moved.value.id
+            table = self._inserted if key in self._inserted else self._updated
+            earlier = table.get(key)
+            table[key] = moved if earlier is None else _joined(earlier, moved)
+            self.announced.append(moved)
+        return moves[-1].value
+
+    def take(self, result: Outcome) -> None:
+        """Take over the moves of an attempt's outcome."""
+        self.update(result.intent)
+        self.update(result.invoice)
+        if result.subscription:
+            self.update(*result.subscription)
+
+    def current(self, value: K) -> K:
+        """Return `value` as it is after the moves so far."""
+        key = type(value), value.id
+        moved = self._inserted.get(key) or self._updated.get(key)
+        return value if moved is None else moved.value
+
+    async def write(self, conn: Connection, gateway: Gateway, origin: Origin) -> None:
+        """Write everything and announce it. Call it last in a transaction."""
+        for kind, (add_many, save_many) in _TABLES.items():
+            if inserted := [moved for (of, _), moved in self._inserted.items() if of is kind]:
+                await add_many(conn, inserted)
+            if updated := [moved for (of, _), moved in self._updated.items() if of is kind]:
+                await save_many(conn, updated)
+        await record(conn, gateway, self.announced, origin=origin)
+
+
+def _joined(earlier: Moved[Any], later: Moved[Any]) -> Moved[Any]:
+    return replace(later, before=earlier.before, changes=earlier.changes + later.changes)

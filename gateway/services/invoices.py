@@ -1,0 +1,130 @@
+"""What a merchant may do to an invoice by hand: finalise, pay, void, write off."""
+
+from datetime import datetime
+
+from gateway.db import charge_intents, invoices, subscriptions
+from gateway.db.engine import Connection
+from gateway.domain import charge_intent as intent_domain
+from gateway.domain import invoice as domain
+from gateway.domain import subscription as subscription_domain
+from gateway.domain.catalog import Scope
+from gateway.domain.charge_intent import ChargeIntent
+from gateway.domain.errors import Conflict, InvalidRequest, NotFound
+from gateway.domain.invoice import BillingReason, Invoice, Status
+from gateway.domain.subscription import Subscription
+from gateway.domain.transition import Action, StatusReason
+from gateway.services import billing
+from gateway.services.changes import Changes
+from gateway.services.gateway import Gateway
+from gateway.services.recording import Origin
+
+
+async def finalize(
+    conn: Connection, gateway: Gateway, *, scope: Scope, invoice_id: str, now: datetime, origin: Origin
+) -> Invoice:
+    """Open a draft without waiting for its hour (ST-36, ST-53).
+
+    Raises:
+        IllegalTransition: it is no draft.
+        NotFound: there is no such invoice.
+    """
+    subscription, invoice, _ = await _locked(conn, scope, invoice_id)
+    changes = Changes()
+    await billing.finalize(conn, gateway, [(invoice, subscription, now)], changes)
+    await changes.write(conn, gateway, origin)
+    return changes.current(invoice)
+
+
+async def pay(
+    conn: Connection, gateway: Gateway, *, scope: Scope, invoice_id: str, now: datetime, origin: Origin
+) -> Invoice:
+    """Make an attempt to collect an open invoice due now.
+
+    Raises:
+        Conflict: an attempt is under way.
+        InvalidRequest: it is not open, or there is no signed mandate to draw on.
+        NotFound: there is no such invoice.
+    """
+    _, invoice, intent = await _locked(conn, scope, invoice_id)
+    if invoice.status is not Status.OPEN or intent is None:
+        raise InvalidRequest(
+            f"Invoice '{invoice.id}' is {invoice.status}; only an open one can be paid.", code="invoice_not_open"
+        )
+    _idle(invoice, intent)
+    if intent.mandate_id is None or intent.status is intent_domain.Status.REQUIRES_ACTION:
+        raise InvalidRequest(
+            f"Invoice '{invoice.id}' cannot be pulled yet: its wallet has not signed a mandate. "
+            f"Confirm charge intent '{intent.id}' with the wallet's signature.",
+            code="mandate_unsigned",
+        )
+    changes = Changes()
+    changes.update(intent_domain.confirm(intent, now))
+    await changes.write(conn, gateway, origin)
+    return invoice
+
+
+async def void(
+    conn: Connection, gateway: Gateway, *, scope: Scope, invoice_id: str, now: datetime, origin: Origin
+) -> Invoice:
+    """Say that it is owed no more. Voiding the first invoice expires an incomplete subscription (ST-41, ST-47).
+
+    Raises:
+        Conflict: a pull is under way.
+        IllegalTransition: it is paid or void already.
+        NotFound: there is no such invoice.
+    """
+    subscription, invoice, intent = await _locked(conn, scope, invoice_id)
+    _idle(invoice, intent)
+    changes = Changes()
+    reason = StatusReason("voided_by_merchant")
+    voided = changes.update(domain.void(invoice, reason, now))
+    _drop(intent, reason, now, changes)
+    first = invoice.billing_reason is BillingReason.SUBSCRIPTION_CREATE
+    if first and subscription.status in subscription_domain.AWAITING_FIRST_PAYMENT:
+        changes.update(subscription_domain.expire(subscription, now))
+    await changes.write(conn, gateway, origin)
+    return voided
+
+
+async def mark_uncollectible(
+    conn: Connection, gateway: Gateway, *, scope: Scope, invoice_id: str, now: datetime, origin: Origin
+) -> Invoice:
+    """Write it off (ST-46).
+
+    Raises:
+        Conflict: a pull is under way.
+        IllegalTransition: it is not open.
+        NotFound: there is no such invoice.
+    """
+    _, invoice, intent = await _locked(conn, scope, invoice_id)
+    _idle(invoice, intent)
+    changes = Changes()
+    reason = StatusReason("written_off_by_merchant", Action.NONE)
+    written_off = changes.update(domain.mark_uncollectible(invoice, reason, now))
+    _drop(intent, reason, now, changes)
+    await changes.write(conn, gateway, origin)
+    return written_off
+
+
+def _drop(intent: ChargeIntent | None, reason: StatusReason, now: datetime, changes: Changes) -> None:
+    if intent is not None and intent.status in intent_domain.PAYABLE:
+        changes.update(intent_domain.cancel(intent, reason, now))
+
+
+def _idle(invoice: Invoice, intent: ChargeIntent | None) -> None:
+    """Raise while a pull is under way: its outcome decides (ST-47)."""
+    if intent is not None and intent.status is intent_domain.Status.PROCESSING:
+        raise Conflict(
+            f"A payment of invoice '{invoice.id}' is on its way; wait for its outcome.", code="charge_intent_processing"
+        )
+
+
+async def _locked(conn: Connection, scope: Scope, invoice_id: str) -> tuple[Subscription, Invoice, ChargeIntent | None]:
+    """The rows of an invoice, locked in the usual order: subscription, invoice, intent."""
+    read = await invoices.get(conn, scope, invoice_id)
+    if read is None:
+        raise NotFound("invoice", invoice_id)
+    subscription = (await subscriptions.load(conn, [read.subscription_id], lock=True))[read.subscription_id]
+    invoice = (await invoices.load(conn, [read.id], lock=True))[read.id]
+    intents = await charge_intents.of_invoices(conn, [read.id], lock=True)
+    return subscription, invoice, intents.get(read.id)

@@ -1,0 +1,135 @@
+"""Announcing what happened: every event is rendered, numbered and queued in the transaction of the change.
+
+The only way into the event log. Everything a batch needs is loaded in bulk: the number of statements does not depend on
+the number of events.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gateway.db import catalog, charge_intents, events, mandates, webhooks
+from gateway.db.engine import Connection
+from gateway.db.events import EventDraft, EventRecord
+from gateway.domain.catalog import Customer, PaymentMethod, Price, Product, Scope
+from gateway.domain.charge import Charge
+from gateway.domain.charge_intent import ChargeIntent
+from gateway.domain.ids import new_id
+from gateway.domain.invoice import Invoice
+from gateway.domain.mandate import Mandate
+from gateway.domain.subscription import Subscription
+from gateway.domain.test_clock import TestClock
+from gateway.domain.transition import Moved
+from gateway.domain.webhook import Delivery
+from gateway.services.gateway import Gateway
+from gateway.wire import render
+from gateway.wire.related import Related
+
+Recordable = (
+    Customer | Product | Price | PaymentMethod | Mandate | Subscription | Invoice | ChargeIntent | Charge | TestClock
+)
+"""Kinds of objects that events are about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a change comes from.
+
+    Attributes:
+        system_now: time outside of any test clock; deliveries live in it.
+        request_id: of the API call; None when a worker made the change.
+    """
+
+    system_now: datetime
+    request_id: str | None = None
+
+
+async def record(
+    conn: Connection,
+    gateway: Gateway,
+    moved: Sequence[Moved[Any]],
+    *,
+    origin: Origin,
+) -> list[EventRecord]:
+    """Write the events of `moved`, in its order, and one delivery for each endpoint that hears of them.
+
+    Call it last in a transaction: it takes the lock that numbers events, and holds it until the commit.
+    """
+    announced = [move for move in moved if move.events]
+    if not announced:
+        return []
+    related = await related_to(conn, gateway, [move.value for move in announced])
+    drafts = []
+    for move in announced:
+        snapshot = render.encode(move.value, related)
+        previous = None if move.before is None else render.changed(render.encode(move.before, related), snapshot)
+        drafts.extend(
+            EventDraft(
+                scope=move.value.scope,
+                type=event.type,
+                object_kind=render.kind(move.value),
+                object_id=event.object_id,
+                at=event.at,
+                snapshot=snapshot,
+                previous=previous if event.type.endswith(".updated") else None,
+                request_id=origin.request_id,
+            )
+            for event in move.events
+        )
+    records = await events.append(conn, drafts)
+    await _queue_deliveries(conn, records, origin.system_now)
+    return records
+
+
+async def _queue_deliveries(conn: Connection, records: Sequence[EventRecord], system_now: datetime) -> None:
+    endpoints = await webhooks.enabled_of(conn, sorted({record.scope for record in records}, key=_scope_order))
+    deliveries = [
+        Delivery(
+            id=new_id("whd", system_now),
+            event_id=record.id,
+            endpoint_id=endpoint.id,
+            created_at=system_now,
+            next_attempt_at=system_now,
+        )
+        for record in records
+        for endpoint in endpoints.get(record.scope, ())
+        if endpoint.hears(record.type) is not None
+    ]
+    if deliveries:
+        await webhooks.add_deliveries(conn, deliveries)
+
+
+def _scope_order(scope: Scope) -> tuple[str, bool]:
+    return scope.account_id, scope.livemode
+
+
+async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Recordable]) -> Related:
+    """Load, in bulk, the rows that rendering `values` needs beside them."""
+    price_ids: set[str] = set()
+    invoice_ids: set[str] = set()
+    mandate_ids: set[str] = set()
+    known: dict[str, ChargeIntent] = {}
+    for value in values:
+        match value:
+            case Subscription():
+                price_ids.update(item.price_id for item in value.items)
+                if value.latest_invoice_id is not None:
+                    invoice_ids.add(value.latest_invoice_id)
+            case Invoice():
+                price_ids.update(line.price_id for line in value.lines)
+                invoice_ids.add(value.id)
+            case ChargeIntent():
+                known[value.invoice_id] = value
+                if value.mandate_id is not None:
+                    mandate_ids.add(value.mandate_id)
+            case _:
+                pass
+    intents = await charge_intents.of_invoices(conn, sorted(invoice_ids)) if invoice_ids else {}
+    return Related(
+        prices=await catalog.load_prices(conn, sorted(price_ids)) if price_ids else {},
+        intents=intents,
+        mandates=await mandates.load(conn, sorted(mandate_ids)) if mandate_ids else {},
+        tokens=gateway.tokens,
+        public_url=gateway.public_url,
+    )

@@ -1,0 +1,243 @@
+"""From final events of the chain to the statuses that a merchant sees. The only place where money becomes paid.
+
+Only events at final depth are read, in chain order, and each is marked as settled in the transaction that writes what
+it means: doing it again finds nothing to do. Who sent the transaction does not matter, only what the contract says.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from chain.primitives import Canceled, Charged, ChargeFailed, ContractEvent, MandateId, Subscribed
+from gateway.db import blocks, charge_intents, charges, invoices, mandates, subscriptions, test_clocks
+from gateway.db.blocks import StoredLog
+from gateway.db.engine import Connection
+from gateway.domain import charge as charge_domain
+from gateway.domain import charge_intent as intent_domain
+from gateway.domain import mandate as mandate_domain
+from gateway.domain import outcome
+from gateway.domain.charge import Charge
+from gateway.domain.charge_intent import ChargeIntent
+from gateway.domain.failure import FailureCode, failed, from_chain, uses_a_retry
+from gateway.domain.ids import new_id
+from gateway.domain.invoice import Invoice
+from gateway.domain.invoice import Status as InvoiceStatus
+from gateway.domain.mandate import Mandate
+from gateway.domain.subscription import Subscription
+from gateway.domain.transition import Action, StatusReason
+from gateway.failpoints import Failpoint, failpoint
+from gateway.services.changes import Changes
+from gateway.services.gateway import Gateway
+from gateway.services.recording import Origin
+
+BATCH: Final = 1000
+"""Events of one transaction."""
+
+
+@dataclass(slots=True)
+class _Books:
+    """Rows that a batch of events is about, loaded in bulk and locked in the usual order."""
+
+    mandates: dict[MandateId, Mandate]
+    intent_ids: dict[tuple[str, int], str]
+    intents: dict[str, ChargeIntent]
+    invoices: dict[str, Invoice]
+    subscriptions: dict[str, Subscription]
+    charges: dict[str, Charge]
+    clocks: dict[str, datetime]
+    now: datetime
+
+    def time_of(self, test_clock_id: str | None) -> datetime:
+        """Time of an object: its test clock's, else the system's."""
+        return self.clocks.get(test_clock_id or "", self.now)
+
+    def intent_of(self, mandate: Mandate, period: int) -> ChargeIntent | None:
+        """The intent that a period of a mandate pays."""
+        return self.intents.get(self.intent_ids.get((mandate.id, period), ""))
+
+    def owed(self, intent: ChargeIntent, changes: Changes) -> outcome.Owed:
+        """What an attempt is about, as it stands."""
+        return outcome.Owed(
+            intent=intent,
+            invoice=changes.current(self.invoices[intent.invoice_id]),
+            subscription=changes.current(self.subscriptions[intent.subscription_id]),
+        )
+
+
+async def settle(gateway: Gateway, *, chain_id: int, now: datetime, limit: int = BATCH) -> int:
+    """Write what a batch of final events means; release charges whose transactions finally did nothing.
+
+    Returns how many events and charges were settled; 0 means that there is nothing left.
+    """
+    async with gateway.books.write() as conn:
+        cursor = await blocks.cursor(conn, chain_id)
+        if cursor.final_number is None:
+            return 0
+        logs = await blocks.unsettled(conn, chain_id, up_to_number=cursor.final_number, limit=limit)
+        stranded = await charges.stranded(conn, chain_id, limit=limit)
+        if not logs and not stranded:
+            return 0
+        changes = Changes()
+        books = await _load(conn, chain_id, logs, stranded, now)
+        for log in logs:
+            _apply(gateway, books, log, changes)
+        for charge in stranded:
+            _release(books, charge, changes)
+        await blocks.mark_settled(conn, [log.id for log in logs], now=now)
+        await changes.write(conn, gateway, Origin(now))
+        failpoint(Failpoint.SETTLEMENT_WRITTEN)
+    failpoint(Failpoint.SETTLEMENT_COMMITTED)
+    return len(logs) + len(stranded)
+
+
+async def _load(
+    conn: Connection, chain_id: int, logs: Sequence[StoredLog], stranded: Sequence[Charge], now: datetime
+) -> _Books:
+    onchain_ids = sorted({log.event.mandate_id for log in logs})
+    known = await mandates.by_onchain_ids(conn, chain_id, onchain_ids, lock=True) if onchain_ids else {}
+    keys = sorted(
+        {
+            (known[log.event.mandate_id].id, log.event.period)
+            for log in logs
+            if isinstance(log.event, Charged | ChargeFailed) and log.event.mandate_id in known
+        }
+    )
+    read = await charge_intents.by_mandate_periods(conn, keys) if keys else {}
+    stranded_ids = sorted({charge.charge_intent_id for charge in stranded})
+    ids = sorted({intent.id for intent in read.values()} | set(stranded_ids))
+    unlocked = await charge_intents.load(conn, ids) if ids else {}
+    owners = await subscriptions.load(conn, [i.subscription_id for i in unlocked.values()], lock=True)
+    owed = await invoices.load(conn, [i.invoice_id for i in unlocked.values()], lock=True)
+    intents = await charge_intents.load(conn, ids, lock=True) if ids else {}
+    latest = [intent.latest_charge_id for intent in intents.values() if intent.latest_charge_id is not None]
+    clock_ids = sorted({intent.test_clock_id for intent in intents.values() if intent.test_clock_id is not None})
+    clocks = await test_clocks.load(conn, clock_ids) if clock_ids else {}
+    return _Books(
+        mandates=known,
+        intents={key: intents[intent.id] for key, intent in read.items()} | {(i.id, 0): i for i in intents.values()},
+        invoices=owed,
+        subscriptions=owners,
+        charges=await charges.load(conn, latest, lock=True) if latest else {},
+        clocks={clock.id: clock.frozen_at for clock in clocks.values()},
+        now=now,
+    )
+
+
+def _apply(gateway: Gateway, books: _Books, log: StoredLog, changes: Changes) -> None:
+    mandate = books.mandates.get(log.event.mandate_id)
+    if mandate is None:
+        return  # not one of ours: another gateway may use the same contract
+    event = log.event
+    match event:
+        case Subscribed():
+            changes.update(
+                mandate_domain.activate(
+                    changes.current(mandate), StatusReason("registered", evidence=_where(event)), books.now
+                )
+            )
+        case Canceled():
+            reason = StatusReason("revoked_on_chain", Action.CUSTOMER_ACTION, {**_where(event), "by": event.by})
+            changes.update(mandate_domain.revoke(changes.current(mandate), reason, books.now))
+        case Charged():
+            _collected(books, mandate, event, changes)
+        case ChargeFailed():
+            _refused(gateway, books, mandate, event, changes)
+
+
+def _collected(books: _Books, mandate: Mandate, event: Charged, changes: Changes) -> None:
+    """A period was collected, by whomever: what it pays for is paid."""
+    intent = books.intent_of(mandate, event.period)
+    if intent is None:
+        return  # collected by the payee before it was billed; the attempt will find it (`already_paid`)
+    owed = books.owed(changes.current(intent), changes)
+    if owed.intent.status is intent_domain.Status.SUCCEEDED or owed.invoice.status is not InvoiceStatus.OPEN:
+        return
+    now = books.time_of(intent.test_clock_id)
+    latest = books.charges.get(intent.latest_charge_id or "")
+    record_collection(owed, latest, mandate, event, now=now, changes=changes)
+
+
+def record_collection(
+    owed: outcome.Owed, latest: Charge | None, mandate: Mandate, event: Charged, *, now: datetime, changes: Changes
+) -> None:
+    """Book a final `Charged` event: on the attempt under way (`latest`), else on a new charge for what was seen."""
+    block = (event.at.block_number, event.at.block_hash)
+    latest = None if latest is None else changes.current(latest)
+    if latest is not None and latest.status is charge_domain.Status.PENDING:
+        moved = charge_domain.succeed(latest, event.at.transaction_hash, block, event.at.log_index, now)
+        charge = changes.update(moved)
+    else:
+        charge = changes.insert(charge_domain.observe(_observed(owed.intent, mandate, event, now)))
+    evidence = {**_where(event), "amount": str(event.amount), "token": mandate.terms.token}
+    changes.take(outcome.collected(owed, charge.id, evidence, now))
+
+
+def _observed(intent: ChargeIntent, mandate: Mandate, event: Charged, now: datetime) -> Charge:
+    return Charge(
+        id=new_id("ch", now),
+        scope=intent.scope,
+        charge_intent_id=intent.id,
+        invoice_id=intent.invoice_id,
+        customer_id=intent.customer_id,
+        subscription_id=intent.subscription_id,
+        payment_method_id=mandate.payment_method_id,
+        status=charge_domain.Status.SUCCEEDED,
+        reason=StatusReason("observed_on_chain", Action.SUCCESS),
+        created_at=now,
+        amount=intent.amount,
+        currency=intent.currency,
+        chain_id=mandate.chain_id,
+        token=mandate.terms.token,
+        token_amount=event.amount,
+        onchain_mandate_id=mandate.onchain_id,
+        mandate_period=event.period,
+        transaction_hash=event.at.transaction_hash,
+        block_number=event.at.block_number,
+        block_hash=event.at.block_hash,
+        log_index=event.at.log_index,
+        settled_at=now,
+    )
+
+
+def _where(event: ContractEvent) -> dict[str, Any]:
+    return {"transaction": event.at.transaction_hash, "block": event.at.block_number}
+
+
+def _refused(gateway: Gateway, books: _Books, mandate: Mandate, event: ChargeFailed, changes: Changes) -> None:
+    """A pull of a batch failed on the chain although its simulation had passed."""
+    intent = books.intent_of(mandate, event.period)
+    charge = None if intent is None else books.charges.get(intent.latest_charge_id or "")
+    if intent is None or charge is None:
+        return
+    intent, charge = changes.current(intent), changes.current(charge)
+    if charge.status is not charge_domain.Status.PENDING or intent.status is not intent_domain.Status.PROCESSING:
+        return
+    now = books.time_of(intent.test_clock_id)
+    code = from_chain(event.reason)
+    evidence = {
+        **_where(event),
+        "chain_reason": event.reason.name.lower(),
+        "token_error": "0x" + event.token_error.hex(),
+    }
+    reason = failed(code, evidence)
+    if not uses_a_retry(code):
+        changes.update(charge_domain.release(charge, reason, now))
+        changes.update(intent_domain.postpone(intent, reason, now, now))
+        return
+    changes.update(charge_domain.fail(charge, reason, event.at.transaction_hash, now))
+    owed = books.owed(intent, changes)
+    changes.take(outcome.refused(owed, charge.id, code, evidence, renewals=gateway.retry_policy, now=now))
+
+
+def _release(books: _Books, stranded: Charge, changes: Changes) -> None:
+    """A transaction finally did nothing (reverted whole, or its nonce went elsewhere): try again, uncounted."""
+    charge = changes.current(stranded)
+    intent = changes.current(books.intents[charge.charge_intent_id])
+    if charge.status is not charge_domain.Status.PENDING:
+        return
+    now = books.time_of(intent.test_clock_id)
+    reason = failed(FailureCode.TX_DROPPED, {"transaction": charge.transaction_id})
+    changes.update(charge_domain.release(charge, reason, now))
+    if intent.status is intent_domain.Status.PROCESSING:
+        changes.update(intent_domain.postpone(intent, reason, now, now))

@@ -1,0 +1,321 @@
+"""Creating, changing and ending subscriptions at a merchant's request."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from gateway.db import accounts, catalog, subscriptions
+from gateway.db.engine import Connection
+from gateway.domain import subscription as domain
+from gateway.domain.catalog import Customer, PaymentMethod, Price, Scope
+from gateway.domain.errors import InvalidRequest, NotFound
+from gateway.domain.ids import new_id
+from gateway.domain.invoice import BillingReason
+from gateway.domain.mandate import Mandate
+from gateway.domain.money import to_base_units
+from gateway.domain.period import Interval, period
+from gateway.domain.subscription import CancellationReason, Status, Subscription, SubscriptionItem
+from gateway.domain.transition import Action, Moved, StatusReason
+from gateway.services import billing
+from gateway.services import mandates as mandate_services
+from gateway.services.changes import Changes
+from gateway.services.gateway import Gateway
+from gateway.services.recording import Origin
+
+ITEMS_MAX: Final = 20
+"""Most items of one subscription; the SDKs' peers allow as many."""
+
+QUANTITY_MAX: Final = 1_000_000
+
+
+class PaymentBehavior(StrEnum):
+    """What happens when the first payment needs the wallet (C03)."""
+
+    ALLOW_INCOMPLETE = "allow_incomplete"
+    DEFAULT_INCOMPLETE = "default_incomplete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewItem:
+    """So many of a price, as asked for."""
+
+    price_id: str
+    quantity: int = 1
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionChanges:
+    """What to change; a field that is absent from `given` stays as it is."""
+
+    given: frozenset[str]
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    cancel_at: datetime | None = None
+    cancel_at_period_end: bool = False
+
+
+async def create(
+    conn: Connection,
+    gateway: Gateway,
+    *,
+    scope: Scope,
+    customer_id: str,
+    items: Sequence[NewItem],
+    default_payment_method_id: str | None = None,
+    payment_behavior: PaymentBehavior = PaymentBehavior.ALLOW_INCOMPLETE,
+    description: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    cancel_at: datetime | None = None,
+    now: datetime,
+    origin: Origin,
+) -> Subscription:
+    """Open a subscription, finalise its first invoice, and ask the wallet for a mandate (MX-14 to MX-17, FR-16 on).
+
+    It is `incomplete` at the end, waiting for the wallet, unless nothing is owed. Everything is one transaction.
+
+    Raises:
+        InvalidRequest: a product or price is inactive, prices do not go together, or the payment method is missing or
+            cannot pay this.
+        NotFound: customer, price or payment method do not exist.
+    """
+    now = now.replace(microsecond=0)
+    customer = await _customer(conn, scope, customer_id)
+    chosen, prices = await _items(conn, scope, items, now)
+    method = await _payment_method(conn, customer, default_payment_method_id, payment_behavior)
+    interval = _common_interval(list(prices.values()))
+    first = period(now, interval, 1)
+    if cancel_at is not None and cancel_at <= now:
+        raise InvalidRequest("cancel_at must be in the future.", code="invalid_cancel_at", param="cancel_at")
+    opened = domain.create(
+        Subscription(
+            id=new_id("sub", now),
+            scope=scope,
+            customer_id=customer.id,
+            status=Status.PENDING,
+            reason=StatusReason("created", Action.WAIT),
+            created_at=now,
+            currency=next(iter(prices.values())).currency,
+            items=chosen,
+            interval=interval,
+            anchor=now,
+            period_index=first.index,
+            period_start=first.start,
+            period_end=first.end,
+            payment_method_id=method.id if method else None,
+            description=description,
+            metadata=dict(metadata or {}),
+            expires_at=now + domain.FIRST_PAYMENT_WINDOW,
+            ends_at=cancel_at,
+            test_clock_id=customer.test_clock_id,
+        )
+    )
+    return await _bill_first_period(conn, gateway, opened, prices=prices, method=method, origin=origin)
+
+
+async def _bill_first_period(
+    conn: Connection,
+    gateway: Gateway,
+    opened: Moved[Subscription],
+    *,
+    prices: Mapping[str, Price],
+    method: PaymentMethod | None,
+    origin: Origin,
+) -> Subscription:
+    now = opened.value.created_at
+    draft = billing.draft_invoice(
+        opened.value, opened.value.current_period, prices, BillingReason.SUBSCRIPTION_CREATE, finalizes_at=None, now=now
+    )
+    subscription = replace(opened.value, latest_invoice_id=draft.value.id)
+    changes = Changes()
+    prepared: dict[str, Mandate] = {}
+    if method is not None and draft.value.total:
+        mandate = changes.insert(await _ask_for_mandate(conn, gateway, subscription, method, draft.value.total))
+        prepared[mandate.id] = mandate
+        subscription = replace(subscription, mandate_id=mandate.id)
+    changes.insert(replace(opened, value=subscription))
+    changes.insert(draft)
+    await billing.finalize(conn, gateway, [(draft.value, subscription, now)], changes, prepared=prepared)
+    await changes.write(conn, gateway, origin)
+    return changes.current(subscription)
+
+
+async def _ask_for_mandate(
+    conn: Connection, gateway: Gateway, subscription: Subscription, method: PaymentMethod, total: int
+) -> Moved[Mandate]:
+    account = await accounts.get(conn, subscription.scope.account_id)
+    if account is None:
+        raise NotFound("account", subscription.scope.account_id)
+    network = gateway.network(method.chain_id, livemode=subscription.scope.livemode, param="default_payment_method")
+    token = gateway.token(method.chain_id, method.token, param="default_payment_method")
+    request = mandate_services.MandateRequest(
+        payment_method=method,
+        account=account,
+        subscription=subscription,
+        amount=to_base_units(total, subscription.currency, token),
+        arrears=network.arrears,
+        periods=mandate_services.periods_until(subscription),
+    )
+    return mandate_services.prepare(request, subscription.created_at)
+
+
+async def _customer(conn: Connection, scope: Scope, customer_id: str) -> Customer:
+    customer = await catalog.get_customer(conn, scope, customer_id)
+    if customer is None or customer.deleted:
+        raise NotFound("customer", customer_id, param="customer")
+    return customer
+
+
+async def _items(
+    conn: Connection, scope: Scope, items: Sequence[NewItem], now: datetime
+) -> tuple[tuple[SubscriptionItem, ...], dict[str, Price]]:
+    """Check what is asked for (FR-16) and return it with its prices by id."""
+    if not 1 <= len(items) <= ITEMS_MAX:
+        raise InvalidRequest(f"items takes 1 to {ITEMS_MAX} entries.", code="invalid_items", param="items")
+    prices = await catalog.get_prices(conn, scope, [item.price_id for item in items])
+    products = await catalog.get_products(conn, scope, [price.product_id for price in prices.values()])
+    seen: set[str] = set()
+    for index, item in enumerate(items):
+        param = f"items[{index}][price]"
+        price = prices.get(item.price_id)
+        if price is None:
+            raise NotFound("price", item.price_id, param=param)
+        if item.price_id in seen:
+            raise InvalidRequest(
+                f"Price '{price.id}' is given twice; raise its quantity instead.", code="duplicate_price", param=param
+            )
+        seen.add(item.price_id)
+        if not price.active or not products[price.product_id].active:
+            raise InvalidRequest(
+                f"Price '{price.id}' or its product is not active.", code="price_inactive", param=param
+            )
+        if not 1 <= item.quantity <= QUANTITY_MAX:
+            raise InvalidRequest(
+                f"quantity must be between 1 and {QUANTITY_MAX}.",
+                code="invalid_quantity",
+                param=f"items[{index}][quantity]",
+            )
+    if len({price.currency for price in prices.values()}) != 1:
+        raise InvalidRequest(
+            "All prices of a subscription must have one currency.", code="mixed_currencies", param="items"
+        )
+    chosen = tuple(
+        SubscriptionItem(
+            id=new_id("si", now),
+            price_id=item.price_id,
+            quantity=item.quantity,
+            created_at=now,
+            metadata=dict(item.metadata),
+        )
+        for item in items
+    )
+    return chosen, prices
+
+
+def _common_interval(prices: Sequence[Price]) -> Interval:
+    intervals = {price.interval for price in prices}
+    if len(intervals) == 1 and (interval := intervals.pop()) is not None:
+        return interval
+    raise InvalidRequest(
+        "All prices of a subscription must be recurring at the same interval.", code="mixed_intervals", param="items"
+    )
+
+
+async def _payment_method(
+    conn: Connection, customer: Customer, method_id: str | None, behavior: PaymentBehavior
+) -> PaymentMethod | None:
+    """The method to pay with (C02, C03): as given, else the customer's default."""
+    param = "default_payment_method"
+    wanted = method_id or customer.default_payment_method_id
+    if wanted is None:
+        if behavior is PaymentBehavior.DEFAULT_INCOMPLETE:
+            return None
+        raise InvalidRequest(
+            "This customer has no payment method. Attach one and give it as default_payment_method, "
+            "or use payment_behavior=default_incomplete.",
+            code="payment_method_missing",
+            param=param,
+        )
+    method = await catalog.get_payment_method(conn, customer.scope, wanted)
+    if method is None:
+        raise NotFound("payment_method", wanted, param=param)
+    if method.customer_id != customer.id:
+        raise InvalidRequest(
+            f"Payment method '{method.id}' is not attached to customer '{customer.id}'. Attach it first.",
+            code="payment_method_not_attached",
+            param=param,
+        )
+    return method
+
+
+async def update(
+    conn: Connection,
+    gateway: Gateway,
+    *,
+    scope: Scope,
+    subscription_id: str,
+    changes: SubscriptionChanges,
+    now: datetime,
+    origin: Origin,
+) -> Subscription:
+    """Change what may be changed while it lives; a canceled one is frozen, metadata included (C11).
+
+    Raises:
+        InvalidRequest: it is over, or the new end is not in the future.
+        NotFound: there is no such subscription.
+    """
+    before = await _locked(conn, scope, subscription_id)
+    ends_at, at_period_end = before.ends_at, before.cancel_at_period_end
+    if "cancel_at" in changes.given:
+        ends_at, at_period_end = changes.cancel_at, False
+        if ends_at is not None and ends_at <= now:
+            raise InvalidRequest("cancel_at must be in the future.", code="invalid_cancel_at", param="cancel_at")
+    if "cancel_at_period_end" in changes.given:
+        at_period_end = changes.cancel_at_period_end
+        ends_at = before.period_end if at_period_end else None
+    changed = domain.change(
+        before,
+        description=changes.description if "description" in changes.given else before.description,
+        metadata=changes.metadata if "metadata" in changes.given else before.metadata,
+        ends_at=ends_at,
+        cancel_at_period_end=at_period_end,
+        now=now,
+    )
+    moved = Changes()
+    after = moved.update(changed)
+    await moved.write(conn, gateway, origin)
+    return after
+
+
+async def cancel(
+    conn: Connection,
+    gateway: Gateway,
+    *,
+    scope: Scope,
+    subscription_id: str,
+    reason: CancellationReason = CancellationReason.MERCHANT,
+    now: datetime,
+    origin: Origin,
+) -> Subscription:
+    """End a subscription now (FR-24, ST-38): nothing new is billed or pulled; a pull under way still resolves.
+
+    Raises:
+        InvalidRequest: it is over already.
+        NotFound: there is no such subscription.
+    """
+    before = await _locked(conn, scope, subscription_id)
+    domain.modifiable(before)
+    changes = Changes()
+    after = changes.update(domain.cancel(before, reason, now))
+    await billing.stop_collecting(conn, {before.id: now}, changes)
+    await changes.write(conn, gateway, origin)
+    return after
+
+
+async def _locked(conn: Connection, scope: Scope, subscription_id: str) -> Subscription:
+    found = await subscriptions.get(conn, scope, subscription_id, lock=True)
+    if found is None:
+        raise NotFound("subscription", subscription_id)
+    return found

@@ -1,0 +1,190 @@
+"""Test clocks: moving the rows' time, the workers and the local chain's block time together.
+
+A clock advances in steps, from one due moment to the next. At each it waits until everything that was due is done, money
+included, so that a year of renewals happens in the order in which it would.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from gateway.db import test_clocks
+from gateway.db.engine import Connection
+from gateway.domain import test_clock as domain
+from gateway.domain.catalog import Scope
+from gateway.domain.errors import InvalidRequest, NotFound
+from gateway.domain.ids import new_id
+from gateway.domain.period import from_unix, to_unix
+from gateway.domain.test_clock import Status, TestClock
+from gateway.domain.transition import Moved, StatusReason
+from gateway.services.gateway import Gateway
+from gateway.services.recording import Origin, record
+
+CHAIN_AHEAD_MAX: Final = timedelta(hours=1)
+"""How far the local chain may be ahead of a clock: less than the shortest period, so that its grid still fits."""
+
+NAME_MAX: Final = 300
+
+
+class LocalChainPort(Protocol):
+    """A development chain whose time can be moved forward."""
+
+    async def head_time(self) -> int:
+        """Timestamp of the newest block, unix seconds."""
+        ...
+
+    async def set_time(self, unix: int) -> None:
+        """Let the next block have this timestamp."""
+        ...
+
+    async def mine(self, blocks: int) -> None:
+        """Mine so many blocks now."""
+        ...
+
+
+async def create(
+    conn: Connection,
+    gateway: Gateway,
+    *,
+    scope: Scope,
+    frozen_at: datetime,
+    name: str | None,
+    chain_time: datetime | None,
+    origin: Origin,
+) -> TestClock:
+    """Make a clock that stands at `frozen_at`. One ahead of the local chain takes the chain along before it is ready.
+
+    Args:
+        chain_time: of the newest block of the local chain; None where there is no local chain.
+
+    Raises:
+        InvalidRequest: live mode, a name that is too long, or a time that the chain has left behind.
+    """
+    if scope.livemode:
+        raise InvalidRequest("Test clocks exist in test mode only. Use a test key.", code="test_mode_only")
+    if name is not None and len(name) > NAME_MAX:
+        raise InvalidRequest(f"name takes up to {NAME_MAX} characters.", code="string_too_long", param="name")
+    _not_behind(frozen_at, chain_time)
+    ahead = chain_time is not None and frozen_at > chain_time
+    clock = domain.create(
+        TestClock(
+            id=new_id("clock", origin.system_now),
+            scope=scope,
+            created_at=origin.system_now,
+            frozen_at=frozen_at,
+            status=Status.ADVANCING if ahead else Status.READY,
+            reason=StatusReason("created"),
+            name=name,
+            target_at=frozen_at if ahead else None,
+        )
+    )
+    await test_clocks.add_many(conn, [clock])
+    await record(conn, gateway, [clock], origin=origin)
+    return clock.value
+
+
+async def advance(
+    conn: Connection,
+    gateway: Gateway,
+    *,
+    scope: Scope,
+    clock_id: str,
+    target: datetime,
+    chain_time: datetime | None,
+    origin: Origin,
+) -> TestClock:
+    """Ask for a later time; a worker goes there (`step`).
+
+    Raises:
+        Conflict: it is advancing already.
+        InvalidRequest: the time is not later, too far, or one that the chain has left behind.
+        NotFound: there is no such clock.
+    """
+    clock = await _locked(conn, scope, clock_id)
+    moved = domain.advance(clock, target)
+    _not_behind(target, chain_time)
+    return await _save(conn, gateway, moved, origin)
+
+
+async def delete(conn: Connection, gateway: Gateway, *, scope: Scope, clock_id: str, origin: Origin) -> TestClock:
+    """Forget a clock. Its customers stay, standing at its last time for ever.
+
+    Raises:
+        Conflict: it is advancing.
+        NotFound: there is no such clock.
+    """
+    clock = await _locked(conn, scope, clock_id)
+    return await _save(conn, gateway, domain.delete(clock), origin)
+
+
+async def step(gateway: Gateway, local_chains: Mapping[int, LocalChainPort], *, now: datetime) -> int:
+    """Move every advancing clock on by one due moment, if nothing is left to do where it stands.
+
+    Local chains mine while money is waiting for its confirmations. Returns how many clocks moved.
+    """
+    async with gateway.books.read() as conn:
+        advancing = await test_clocks.advancing(conn)
+        busy = {clock.id for clock in advancing if await test_clocks.busy(conn, clock.id)}
+        nexts = {clock.id: await test_clocks.next_due(conn, clock.id) for clock in advancing if clock.id not in busy}
+    if busy:
+        for chain in local_chains.values():
+            await chain.mine(1)
+    moved = 0
+    for clock in advancing:
+        if clock.id not in busy:
+            await _step(gateway, local_chains, clock, nexts[clock.id], now)
+            moved += 1
+    return moved
+
+
+async def _step(
+    gateway: Gateway,
+    local_chains: Mapping[int, LocalChainPort],
+    clock: TestClock,
+    next_due: datetime | None,
+    now: datetime,
+) -> None:
+    target = clock.target_at
+    if target is None:
+        raise ValueError(f"clock {clock.id} advances to nowhere")
+    to = target if next_due is None else max(clock.frozen_at, min(next_due, target))
+    # The chain first: a row is never at a time that the chain has not reached.
+    for chain in local_chains.values():
+        if await chain.head_time() < to_unix(to):
+            await chain.set_time(to_unix(to))
+            await chain.mine(1)
+    async with gateway.books.write() as conn:
+        current = await test_clocks.load(conn, [clock.id], lock=True)
+        if current.get(clock.id) != clock:
+            return
+        arrived = to == target and (next_due is None or next_due > target)
+        await _save(conn, gateway, domain.arrive(clock) if arrived else domain.step(clock, to), Origin(now))
+
+
+def _not_behind(wanted: datetime, chain_time: datetime | None) -> None:
+    if chain_time is not None and chain_time - wanted > CHAIN_AHEAD_MAX:
+        raise InvalidRequest(
+            f"The local chain stands at {to_unix(chain_time)} ({chain_time:%Y-%m-%d %H:%M:%S} UTC) and cannot go back. "
+            "Use that time or a later one.",
+            code="test_clock_behind_chain",
+            param="frozen_time",
+        )
+
+
+async def chain_time(local_chains: Mapping[int, LocalChainPort]) -> datetime | None:
+    """Time of the local chain that is furthest ahead; None where there is no local chain."""
+    times = [await chain.head_time() for chain in local_chains.values()]
+    return from_unix(max(times)) if times else None
+
+
+async def _locked(conn: Connection, scope: Scope, clock_id: str) -> TestClock:
+    found = await test_clocks.get(conn, scope, clock_id, lock=True)
+    if found is None or found.deleted:
+        raise NotFound("test_clock", clock_id)
+    return found
+
+
+async def _save(conn: Connection, gateway: Gateway, moved: Moved[TestClock], origin: Origin) -> TestClock:
+    await test_clocks.save_many(conn, [moved])
+    await record(conn, gateway, [moved], origin=origin)
+    return moved.value
