@@ -98,7 +98,7 @@ def main() -> NoReturn:
     except click.exceptions.Exit as done:
         code = done.exit_code
     except click.ClickException as error:
-        error.show()
+        click.echo(f"dues: {_usage(error)}", err=True)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = EXIT_INTERRUPTED
@@ -108,6 +108,12 @@ def main() -> NoReturn:
         click.echo(f"dues: {one_line(error)}", err=True)
         code = EXIT_FAILED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: click.ClickException) -> str:
+    message = " ".join(error.format_message().split()).rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{message}. See `{context.command_path} --help`." if context is not None else f"{message}."
 
 
 def one_line(error: BaseException) -> str:

@@ -1,0 +1,41 @@
+"""`dues openapi`: the description of the API, as it is generated from the code."""
+
+import json
+from pathlib import Path
+
+import click
+
+from gateway import clock
+from gateway.api.app import create_app
+from gateway.cli.app import CommandFailed
+from gateway.composition import gateway_of
+from gateway.config import Config, Secret
+
+
+@click.command(name="openapi")
+@click.option("--output", type=click.Path(path_type=Path), help="Write it to this file instead.")
+@click.option("--check", type=click.Path(path_type=Path), help="Fail when this file says something else.")
+def command(output: Path | None, check: Path | None) -> None:
+    """Print the description of the API (OpenAPI 3.1, JSON). Needs no settings and no database."""
+    text = described()
+    if check is not None:
+        if not check.is_file() or check.read_text(encoding="utf-8") != text:
+            raise CommandFailed(f"{check} is not what the API says: run `make openapi` and commit it")
+        click.echo(f"{check} is up to date")
+    elif output is not None:
+        output.write_text(text, encoding="utf-8")
+        click.echo(f"{output}: {len(text):,} characters")
+    else:
+        click.echo(text, nl=False)
+
+
+def described() -> str:
+    """The document, with sorted keys so that a change is readable in a diff."""
+    config = Config(
+        database_url=Secret("sqlite+aiosqlite:///never-opened"),
+        redis_url=Secret("redis://never-opened"),
+        public_url="http://127.0.0.1:8321",
+        pepper=Secret("never used"),
+    )
+    app = create_app(gateway=gateway_of(config), chains={}, clock=clock.now, pepper=b"", allow_private_webhooks=False)
+    return json.dumps(app.openapi_schema.to_schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -1,0 +1,58 @@
+"""`dues worker`: everything that happens without a request."""
+
+import asyncio
+import contextlib
+import signal
+
+import click
+
+from gateway import failpoints
+from gateway.cli.app import CommandFailed
+from gateway.cli.running import prepared, refuse_unfit
+from gateway.composition import opened
+from gateway.config import Config
+from workers.run import run
+from workers.settings import ROLES
+
+
+@click.command(name="worker")
+@click.option("--roles", default=",".join(ROLES), show_default=True, help="Which ones, separated by commas.")
+@click.option("--failpoint", hidden=True, help="Kill this process at a named point: NAME or NAME:NTH. Never live.")
+@click.pass_context
+def command(context: click.Context, roles: str, failpoint: str | None) -> None:
+    """Run one, several or all of the roles that renew, collect, watch the chain and deliver webhooks.
+
+    Several workers may share a role. Killing one at any moment is safe: the next one takes up what it left.
+    """
+    chosen = [role.strip() for role in roles.split(",") if role.strip()]
+    unknown = sorted(set(chosen) - set(ROLES))
+    if unknown or not chosen:
+        raise click.BadParameter(
+            f"{', '.join(unknown) or 'nothing'}; known are {', '.join(ROLES)}", param_hint="--roles"
+        )
+    config = prepared(context)
+    if failpoint is not None:
+        _arm(failpoint, config)
+    asyncio.run(_work(config, chosen))
+
+
+def _arm(failpoint: str, config: Config) -> None:
+    if config.mode == "live":
+        raise CommandFailed("--failpoint: not in live mode")
+    name, _, nth = failpoint.partition(":")
+    try:
+        failpoints.arm(failpoints.Failpoint(name), int(nth or 1))
+    except ValueError:
+        raise click.BadParameter(
+            f"{failpoint}; known are {', '.join(failpoints.Failpoint)}", param_hint="--failpoint"
+        ) from None
+
+
+async def _work(config: Config, roles: list[str]) -> None:
+    async with opened(config, with_signers=True) as house:
+        await refuse_unfit(house)
+        working = asyncio.ensure_future(run(house, roles))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, working.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
