@@ -52,7 +52,7 @@ class KeystoreSigner:
         Raises:
             KeystoreInvalid: the file is missing, is not a version 3 keystore, or the password is wrong.
         """
-        self._account = _open_keystore(path, password)
+        self._account = open_keystore(path, password)
         self.address: Final = address(self._account.address)
 
     def sign(self, request: TransactionRequest) -> SignedTransaction:
@@ -166,7 +166,12 @@ class PolicySigner:
         return f"PolicySigner({self._signer!r})"
 
 
-def _open_keystore(path: Path, password: str) -> "LocalAccount":
+def open_keystore(path: Path, password: str) -> "LocalAccount":
+    """The account of a keystore file; for signers and for deployments, nobody else needs a bare key.
+
+    Raises:
+        KeystoreInvalid: the file is missing, is not a version 3 keystore, or the password is wrong.
+    """
     try:
         keystore = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
