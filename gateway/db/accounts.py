@@ -1,0 +1,117 @@
+"""Merchants and their keys. A key is looked up by its digest; nothing here has ever seen the key itself."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import select, update
+
+from gateway.db import bulk, counters, keys, schema
+from gateway.db.engine import Connection
+from gateway.domain.catalog import Account, ApiKey, Scope
+
+_ACCOUNTS: Final = schema.accounts
+_KEYS: Final = schema.api_keys
+
+
+async def add(conn: Connection, account: Account) -> None:
+    """Insert a merchant, with the counters of both modes."""
+    row = {
+        "id": account.id,
+        "name": account.name,
+        "payout_address": account.payout_address,
+        "created_at": account.created_at,
+    }
+    await bulk.insert(conn, _ACCOUNTS, [row])
+    scopes = [Scope(account.id, livemode) for livemode in (False, True)]
+    await counters.start(conn, schema.event_sequences, scopes)
+    await counters.start(conn, schema.invoice_sequences, scopes)
+
+
+async def get(conn: Connection, account_id: str) -> Account | None:
+    """Return a merchant."""
+    return (await get_many(conn, [account_id])).get(account_id)
+
+
+async def get_many(conn: Connection, ids: Iterable[str]) -> dict[str, Account]:
+    """Those merchants that exist, by id."""
+    query = select(_ACCOUNTS).where(keys.any_of(_ACCOUNTS.c.id, ids))
+    return {row.id: _account(row) for row in await conn.execute(query)}
+
+
+async def save(conn: Connection, account: Account) -> None:
+    """Write a merchant as it is now."""
+    await bulk.update(
+        conn,
+        _ACCOUNTS,
+        [{"id": account.id, "name": account.name, "payout_address": account.payout_address}],
+    )
+
+
+async def add_key(conn: Connection, key: ApiKey) -> None:
+    """Insert a key.
+
+    Raises:
+        ConstraintBroken: the digest is known already.
+    """
+    await bulk.insert(conn, _KEYS, [_key_row(key)])
+
+
+async def save_key(conn: Connection, key: ApiKey) -> None:
+    """Write when a key expires or was revoked."""
+    row = {"id": key.id, "expires_at": key.expires_at, "revoked_at": key.revoked_at}
+    await bulk.update(conn, _KEYS, [row])
+
+
+async def keys_of(conn: Connection, account_id: str) -> list[ApiKey]:
+    """All keys of a merchant, oldest first."""
+    query = select(_KEYS).where(_KEYS.c.account_id == account_id).order_by(_KEYS.c.id)
+    return [_key(row) for row in await conn.execute(query)]
+
+
+async def key_by_digest(conn: Connection, digest: bytes) -> tuple[Account, ApiKey] | None:
+    """Return whose key this is, whether it is still valid or not; None when it is nobody's."""
+    query = select(_KEYS).where(_KEYS.c.digest == digest)
+    row = (await conn.execute(query)).one_or_none()
+    if row is None:
+        return None
+    account = await get(conn, row.account_id)
+    return None if account is None else (account, _key(row))
+
+
+async def touch_key(conn: Connection, key_id: str, now: datetime) -> None:
+    """Remember when a key was last used."""
+    await conn.execute(update(_KEYS).where(_KEYS.c.id == key_id).values(used_at=now))
+
+
+def _account(row: Any) -> Account:
+    return Account(id=row.id, name=row.name, payout_address=row.payout_address, created_at=row.created_at)
+
+
+def _key_row(key: ApiKey) -> bulk.Row:
+    return {
+        "id": key.id,
+        "account_id": key.account_id,
+        "livemode": key.livemode,
+        "kind": key.kind,
+        "digest": key.digest,
+        "last4": key.last4,
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+        "used_at": None,
+    }
+
+
+def _key(row: Any) -> ApiKey:
+    return ApiKey(
+        id=row.id,
+        account_id=row.account_id,
+        livemode=row.livemode,
+        kind=row.kind,
+        digest=row.digest,
+        last4=row.last4,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+    )

@@ -1,0 +1,194 @@
+"""Invoices with their lines, and their numbers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, bindparam, select
+
+from gateway.db import bulk, counters, keys, moves, pages, rows, schema
+from gateway.db.engine import Connection
+from gateway.db.pages import Page, PageRequest
+from gateway.db.rows import Claimed
+from gateway.domain.catalog import Scope
+from gateway.domain.invoice import KIND, Invoice, InvoiceLine, Status
+from gateway.domain.transition import Moved
+
+_T: Final = schema.invoices
+_LINES: Final = schema.invoice_lines
+_FIXED: Final = frozenset({
+    "account_id", "livemode", "customer_id", "subscription_id", "created_at", "billing_reason", "currency",
+    "period_index", "period_start", "period_end", "test_clock_id",
+})  # fmt: skip
+
+
+async def add_many(conn: Connection, moved: Sequence[Moved[Invoice]]) -> None:
+    """Insert invoices and their lines.
+
+    Raises:
+        ConstraintBroken: `uq_invoices_period`: the period has an invoice that is not void.
+    """
+    values = await moves.insert(conn, _T, moved, _row)
+    await bulk.insert(conn, _LINES, _line_rows(values))
+
+
+async def save_many(conn: Connection, moved: Sequence[Moved[Invoice]]) -> None:
+    """Write what may change of invoices. Their lines were written with them and stay."""
+    await moves.update(conn, _T, moved, _row, _FIXED)
+
+
+async def get(conn: Connection, scope: Scope, invoice_id: str, *, lock: bool = False) -> Invoice | None:
+    """Return one invoice of the caller's; None when there is none."""
+    query = rows.by_id(_T, [invoice_id], lock=lock).where(rows.in_scope(_T, scope))
+    found = await _whole(conn, (await conn.execute(query)).all())
+    return found[0] if found else None
+
+
+async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, Invoice]:
+    """For workers: invoices of any tenant, by id."""
+    found = await _whole(conn, (await conn.execute(rows.by_id(_T, ids, lock=lock))).all())
+    return {value.id: value for value in found}
+
+
+async def claim_due(conn: Connection, *, now: datetime, limit: int) -> list[Claimed[Invoice]]:
+    """For workers: lock the drafts that become open by themselves, passing over those claimed elsewhere."""
+    due = await rows.claimed(conn, _T, now=now, limit=limit, lock=True)
+    values = await _whole(conn, [row for row, _ in due])
+    return [Claimed(value, clock_now) for value, (_, clock_now) in zip(values, due, strict=True)]
+
+
+async def open_of(conn: Connection, subscription_ids: Iterable[str], *, lock: bool = False) -> list[Invoice]:
+    """For workers: what is owed for these subscriptions, oldest first."""
+    query = select(_T).where(_is(Status.OPEN), keys.any_of(_T.c.subscription_id, subscription_ids)).order_by(_T.c.id)
+    return await _whole(conn, (await conn.execute(rows.locked(query, _T, lock=lock))).all())
+
+
+async def take_numbers(conn: Connection, counts: Mapping[Scope, int]) -> dict[Scope, int]:
+    """For workers: take so many invoice numbers for each tenant; return the first of each, without gaps."""
+    return await counters.take(conn, schema.invoice_sequences, counts)
+
+
+async def page(
+    conn: Connection,
+    request: PageRequest,
+    *,
+    customer: str | None = None,
+    subscription: str | None = None,
+    status: Status | None = None,
+) -> Page[Invoice]:
+    """List invoices."""
+    found = await pages.read(
+        conn,
+        _T,
+        request,
+        lambda row: row,
+        None if customer is None else _T.c.customer_id == customer,
+        None if subscription is None else _T.c.subscription_id == subscription,
+        None if status is None else _is(status),
+        kind=KIND,
+    )
+    return Page(await _whole(conn, found.items), found.has_more)
+
+
+def _is(status: Status) -> ColumnElement[bool]:
+    """Compare with the status spelt out in the statement: only then does a partial index serve."""
+    return _T.c.status == bindparam(None, status, _T.c.status.type, unique=True, literal_execute=True)
+
+
+async def _whole(conn: Connection, found: Sequence[Any]) -> list[Invoice]:
+    if not found:
+        return []
+    lines = await rows.children(conn, _LINES, "invoice_id", [row.id for row in found], _line)
+    return [_invoice(row, tuple(lines.get(row.id, ()))) for row in found]
+
+
+def _row(value: Invoice) -> bulk.Row:
+    return {
+        "id": value.id,
+        **rows.tenant(value.scope),
+        "customer_id": value.customer_id,
+        "subscription_id": value.subscription_id,
+        "status": value.status,
+        **rows.reason_columns(value.reason),
+        "created_at": value.created_at,
+        "billing_reason": value.billing_reason,
+        "currency": value.currency,
+        "total": value.total,
+        "amount_paid": value.amount_paid,
+        "period_index": value.period_index,
+        "period_start": value.period_start,
+        "period_end": value.period_end,
+        "number": value.number,
+        "description": value.description,
+        "metadata": value.metadata,
+        "auto_advance": value.auto_advance,
+        "finalizes_at": value.finalizes_at,
+        "finalized_at": value.finalized_at,
+        "paid_at": value.paid_at,
+        "voided_at": value.voided_at,
+        "charge_intent_id": value.charge_intent_id,
+        "test_clock_id": value.test_clock_id,
+        "wake_at": value.wake_at,
+    }
+
+
+def _invoice(row: Any, lines: tuple[InvoiceLine, ...]) -> Invoice:
+    return Invoice(
+        id=row.id,
+        scope=rows.scope(row),
+        customer_id=row.customer_id,
+        subscription_id=row.subscription_id,
+        status=row.status,
+        reason=rows.reason(row),
+        created_at=row.created_at,
+        billing_reason=row.billing_reason,
+        currency=row.currency,
+        lines=lines,
+        total=row.total,
+        amount_paid=row.amount_paid,
+        period_index=row.period_index,
+        period_start=row.period_start,
+        period_end=row.period_end,
+        number=row.number,
+        description=row.description,
+        metadata=row.metadata,
+        auto_advance=row.auto_advance,
+        finalizes_at=row.finalizes_at,
+        finalized_at=row.finalized_at,
+        paid_at=row.paid_at,
+        voided_at=row.voided_at,
+        charge_intent_id=row.charge_intent_id,
+        test_clock_id=row.test_clock_id,
+    )
+
+
+def _line_rows(values: Sequence[Invoice]) -> list[bulk.Row]:
+    return [
+        {
+            "id": line.id,
+            "invoice_id": value.id,
+            "position": position,
+            "description": line.description,
+            "amount": line.amount,
+            "quantity": line.quantity,
+            "price_id": line.price_id,
+            "subscription_item_id": line.subscription_item_id,
+            "period_start": line.period_start,
+            "period_end": line.period_end,
+        }
+        for value in values
+        for position, line in enumerate(value.lines)
+    ]
+
+
+def _line(row: Any) -> InvoiceLine:
+    return InvoiceLine(
+        id=row.id,
+        description=row.description,
+        amount=row.amount,
+        quantity=row.quantity,
+        price_id=row.price_id,
+        subscription_item_id=row.subscription_item_id,
+        period_start=row.period_start,
+        period_end=row.period_end,
+    )

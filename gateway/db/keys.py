@@ -1,0 +1,79 @@
+"""Sets of keys as one bound parameter, so that a statement is the same for one key and for a thousand.
+
+`IN (?, ?, …)` would be another statement for each number of keys and ends at the databases' limits of parameters.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    FromClause,
+    FunctionElement,
+    Integer,
+    bindparam,
+    column,
+    func,
+    select,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.types import TypeEngine
+
+from gateway.db.columns import ArrayParameter, plain
+
+POSTGRESQL: Final = "postgresql"
+
+
+class _AnyOf(FunctionElement[bool]):
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(_AnyOf, "postgresql")
+def _any_of_array(element: _AnyOf, compiler: Any, **kw: Any) -> str:
+    left, right = element.clauses
+    return f"{compiler.process(left, **kw)} = ANY ({compiler.process(right, **kw)})"
+
+
+@compiles(_AnyOf, "sqlite")
+def _any_of_json(element: _AnyOf, compiler: Any, **kw: Any) -> str:
+    left, right = element.clauses
+    return f"{compiler.process(left, **kw)} IN (SELECT value FROM json_each({compiler.process(right, **kw)}))"  # noqa: S608 - compiled
+
+
+def any_of(target: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """Whether the column has one of the values; an index on the column serves it."""
+    return _AnyOf(target, bindparam(None, list(values), ArrayParameter(target.type), unique=True))
+
+
+def as_table(conn: AsyncConnection, name: str, **columns: tuple[TypeEngine[Any], Sequence[Any]]) -> FromClause:
+    """Give values the form of a table called `name`, to join with: each column is (type, values), all equally long."""
+    if conn.dialect.name == POSTGRESQL:
+        arrays = [bindparam(None, list(values), ArrayParameter(kind), unique=True) for kind, values in columns.values()]
+        names = [column(label, kind) for label, (kind, _) in columns.items()]
+        return func.unnest(*arrays).table_valued(*names, name=name).render_derived()
+    items = [bindparam(None, list(values), ArrayParameter(kind), unique=True) for kind, values in columns.values()]
+    return _zipped(name, list(columns), [kind for kind, _ in columns.values()], items, conn)
+
+
+def _zipped(
+    name: str, labels: Sequence[str], kinds: Sequence[TypeEngine[Any]], items: Sequence[Any], conn: AsyncConnection
+) -> FromClause:
+    tables = [
+        func.json_each(item).table_valued(
+            column("key", Integer), column("value", plain(kind, conn.dialect)), name=label
+        )
+        for label, kind, item in zip(labels, kinds, items, strict=True)
+    ]
+    first = tables[0]
+    joined: Any = first
+    for table in tables[1:]:
+        joined = joined.join(table, table.c.key == first.c.key)
+    return (
+        select(*(table.c.value.label(label) for label, table in zip(labels, tables, strict=True)))
+        .select_from(joined)
+        .subquery(name)
+    )

@@ -1,0 +1,1 @@
+"""Every step from one schema to the next."""

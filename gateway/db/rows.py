@@ -1,0 +1,113 @@
+"""What all modules need between rows and values: the tenant, the reason of a status, locks, claims."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Select, Table, and_, literal, select, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.db import keys, schema
+from gateway.db.columns import UtcDateTime
+from gateway.domain.catalog import Scope
+from gateway.domain.transition import StatusReason
+
+T = TypeVar("T")
+
+_CLOCKS: Final = schema.test_clocks
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed(Generic[T]):
+    """A row whose time has come. `now` is the time of its own clock: its test clock's, or else the system's."""
+
+    value: T
+    now: datetime
+
+
+def scope(row: Any) -> Scope:
+    """Tenant of a row."""
+    return Scope(row.account_id, row.livemode)
+
+
+def tenant(value: Scope) -> dict[str, Any]:
+    """Columns of a tenant."""
+    return {"account_id": value.account_id, "livemode": value.livemode}
+
+
+def in_scope(table: Table, value: Scope) -> ColumnElement[bool]:
+    """Whether a row belongs to the caller."""
+    return and_(table.c.account_id == value.account_id, table.c.livemode == value.livemode)
+
+
+def reason(row: Any) -> StatusReason:
+    """Reason of a row's status."""
+    return StatusReason(row.reason_code, row.reason_action, row.reason_evidence)
+
+
+def reason_columns(value: StatusReason) -> dict[str, Any]:
+    """Columns of a reason."""
+    return {"reason_code": value.code, "reason_action": value.action, "reason_evidence": value.evidence}
+
+
+def by_id(table: Table, ids: Iterable[str], *, lock: bool) -> Select[Any]:
+    """Select rows by id, in the order of ids so that two callers lock in the same order."""
+    return locked(select(table).where(keys.any_of(table.c.id, ids)).order_by(table.c.id), table, lock=lock)
+
+
+def locked(query: Select[Any], table: Table, *, lock: bool) -> Select[Any]:
+    """Lock what is read until the transaction ends.
+
+    PostgreSQL: FOR NO KEY UPDATE, which lets other writers refer to the rows meanwhile. SQLite has one writer anyway.
+    """
+    return query.with_for_update(key_share=True, of=table) if lock else query
+
+
+async def claimed(
+    conn: AsyncConnection,
+    table: Table,
+    *,
+    now: datetime,
+    limit: int,
+    lock: bool,
+    where: Sequence[ColumnElement[bool]] = (),
+) -> list[tuple[Any, datetime]]:
+    """Rows of a table whose `wake_at` has been reached, earliest first, with the time of their clock.
+
+    One statement with two branches, each with a partial index of its own: rows without a test clock compare with
+    `now`, the others with their clock's `frozen_at`. With `lock`, rows that another worker has claimed are passed over.
+    """
+    system = select(*table.c, literal(now, UtcDateTime).label("clock_now")).where(
+        table.c.test_clock_id.is_(None), table.c.wake_at <= now, *where
+    )
+    clocked = (
+        select(*table.c, _CLOCKS.c.frozen_at.label("clock_now"))
+        .join_from(_CLOCKS, table, table.c.test_clock_id == _CLOCKS.c.id)
+        .where(~_CLOCKS.c.deleted, table.c.wake_at <= _CLOCKS.c.frozen_at, *where)
+    )
+    branches = []
+    for name, branch in (("unclocked", system), ("clocked", clocked)):
+        ordered = branch.order_by(table.c.wake_at, table.c.id).limit(limit)
+        if lock:
+            ordered = ordered.with_for_update(skip_locked=True, key_share=True, of=table)
+        branches.append(select(ordered.subquery(name)))
+    both = union_all(*branches).subquery("due")
+    found = await conn.execute(select(both).order_by(both.c.wake_at, both.c.id).limit(limit))
+    return [(row, row.clock_now) for row in found]
+
+
+async def children(
+    conn: AsyncConnection, table: Table, parent: str, ids: Iterable[str], make: Callable[[Any], T]
+) -> dict[str, list[T]]:
+    """Rows that hang on others, grouped by their parent and in their order."""
+    found: dict[str, list[T]] = {}
+    query = select(table).where(keys.any_of(table.c[parent], ids)).order_by(table.c[parent], table.c.position)
+    for row in await conn.execute(query):
+        found.setdefault(getattr(row, parent), []).append(make(row))
+    return found
+
+
+def keyed(values: Iterable[T], key: Callable[[T], str]) -> Mapping[str, T]:
+    """Values by key."""
+    return {key(value): value for value in values}

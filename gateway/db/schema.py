@@ -1,0 +1,41 @@
+"""Every table in one place. Statements name a table as `schema.invoices`; `schema.metadata` is the whole."""
+
+from typing import Final
+
+from sqlalchemy import MetaData
+
+from gateway.db.tables import base, billing, chain, events, merchants
+
+metadata: Final[MetaData] = base.metadata
+
+accounts = merchants.accounts
+api_keys = merchants.api_keys
+test_clocks = merchants.test_clocks
+customers = merchants.customers
+products = merchants.products
+prices = merchants.prices
+payment_methods = merchants.payment_methods
+idempotency_keys = merchants.idempotency_keys
+
+mandates = billing.mandates
+subscriptions = billing.subscriptions
+subscription_items = billing.subscription_items
+invoices = billing.invoices
+invoice_lines = billing.invoice_lines
+invoice_sequences = billing.invoice_sequences
+charge_intents = billing.charge_intents
+charges = billing.charges
+
+event_sequences = events.event_sequences
+event_log = events.events
+webhook_endpoints = events.webhook_endpoints
+deliveries = events.deliveries
+delivery_attempts = events.delivery_attempts
+state_changes = events.state_changes
+
+lanes = chain.lanes
+chain_transactions = chain.chain_transactions
+transaction_attempts = chain.transaction_attempts
+chain_cursors = chain.chain_cursors
+blocks = chain.blocks
+chain_logs = chain.chain_logs

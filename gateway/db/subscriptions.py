@@ -1,0 +1,181 @@
+"""Subscriptions with their items."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import delete, exists, select
+
+from gateway.db import bulk, keys, moves, pages, rows, schema
+from gateway.db.engine import Connection
+from gateway.db.pages import Page, PageRequest
+from gateway.db.rows import Claimed
+from gateway.domain.catalog import Scope
+from gateway.domain.period import Interval
+from gateway.domain.subscription import KIND, Status, Subscription, SubscriptionItem
+from gateway.domain.transition import Moved
+
+_T: Final = schema.subscriptions
+_ITEMS: Final = schema.subscription_items
+_FIXED: Final = frozenset({"account_id", "livemode", "customer_id", "created_at", "currency", "test_clock_id"})
+
+
+async def add_many(conn: Connection, moved: Sequence[Moved[Subscription]]) -> None:
+    """Insert subscriptions and their items."""
+    values = await moves.insert(conn, _T, moved, _row)
+    await bulk.insert(conn, _ITEMS, _item_rows(values))
+
+
+async def save_many(conn: Connection, moved: Sequence[Moved[Subscription]]) -> None:
+    """Write what may change of subscriptions; their items only where those changed."""
+    spans = await moves.update(conn, _T, moved, _row, _FIXED)
+    changed = [value for before, value in spans if before is None or before.items != value.items]
+    if changed:
+        await conn.execute(delete(_ITEMS).where(keys.any_of(_ITEMS.c.subscription_id, [value.id for value in changed])))
+        await bulk.insert(conn, _ITEMS, _item_rows(changed))
+
+
+async def get(conn: Connection, scope: Scope, subscription_id: str, *, lock: bool = False) -> Subscription | None:
+    """Return one subscription of the caller's; None when there is none."""
+    query = rows.by_id(_T, [subscription_id], lock=lock).where(rows.in_scope(_T, scope))
+    found = await _whole(conn, (await conn.execute(query)).all())
+    return found[0] if found else None
+
+
+async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, Subscription]:
+    """For workers: subscriptions of any tenant, by id."""
+    found = await _whole(conn, (await conn.execute(rows.by_id(_T, ids, lock=lock))).all())
+    return {value.id: value for value in found}
+
+
+async def claim_due(conn: Connection, *, now: datetime, limit: int) -> list[Claimed[Subscription]]:
+    """For workers: lock the subscriptions that wanted to be looked at first, passing over those claimed elsewhere."""
+    due = await rows.claimed(conn, _T, now=now, limit=limit, lock=True)
+    values = await _whole(conn, [row for row, _ in due])
+    return [Claimed(value, clock_now) for value, (_, clock_now) in zip(values, due, strict=True)]
+
+
+async def of_mandates(conn: Connection, mandate_ids: Iterable[str], *, lock: bool = False) -> list[Subscription]:
+    """For workers: subscriptions that draw on these mandates now."""
+    owners = select(schema.mandates.c.subscription_id).where(keys.any_of(schema.mandates.c.id, mandate_ids))
+    query = select(_T).where(_T.c.id.in_(owners), keys.any_of(_T.c.mandate_id, mandate_ids)).order_by(_T.c.id)
+    return await _whole(conn, (await conn.execute(rows.locked(query, _T, lock=lock))).all())
+
+
+async def page(
+    conn: Connection,
+    request: PageRequest,
+    *,
+    customer: str | None = None,
+    status: Status | None = None,
+    price: str | None = None,
+    test_clock: str | None = None,
+    without: Sequence[Status] = (),
+) -> Page[Subscription]:
+    """List subscriptions. `without` leaves out statuses, as Stripe's default list leaves out canceled ones."""
+    has_price = exists().where(_ITEMS.c.subscription_id == _T.c.id, _ITEMS.c.price_id == price)
+    found = await pages.read(
+        conn,
+        _T,
+        request,
+        lambda row: row,
+        None if customer is None else _T.c.customer_id == customer,
+        None if status is None else _T.c.status == status,
+        None if price is None else has_price,
+        None if test_clock is None else _T.c.test_clock_id == test_clock,
+        None if not without else ~keys.any_of(_T.c.status, without),
+        kind=KIND,
+    )
+    return Page(await _whole(conn, found.items), found.has_more)
+
+
+async def _whole(conn: Connection, found: Sequence[Any]) -> list[Subscription]:
+    if not found:
+        return []
+    items = await rows.children(conn, _ITEMS, "subscription_id", [row.id for row in found], _item)
+    return [_subscription(row, tuple(items.get(row.id, ()))) for row in found]
+
+
+def _row(value: Subscription) -> bulk.Row:
+    return {
+        "id": value.id,
+        **rows.tenant(value.scope),
+        "customer_id": value.customer_id,
+        "status": value.status,
+        **rows.reason_columns(value.reason),
+        "created_at": value.created_at,
+        "currency": value.currency,
+        "interval_unit": value.interval.unit,
+        "interval_count": value.interval.count,
+        "anchor": value.anchor,
+        "period_index": value.period_index,
+        "period_start": value.period_start,
+        "period_end": value.period_end,
+        "payment_method_id": value.payment_method_id,
+        "mandate_id": value.mandate_id,
+        "latest_invoice_id": value.latest_invoice_id,
+        "description": value.description,
+        "metadata": value.metadata,
+        "expires_at": value.expires_at,
+        "activated_at": value.activated_at,
+        "ends_at": value.ends_at,
+        "cancel_at_period_end": value.cancel_at_period_end,
+        "canceled_at": value.canceled_at,
+        "ended_at": value.ended_at,
+        "cancellation_reason": value.cancellation_reason,
+        "test_clock_id": value.test_clock_id,
+        "wake_at": value.wake_at,
+    }
+
+
+def _subscription(row: Any, items: tuple[SubscriptionItem, ...]) -> Subscription:
+    return Subscription(
+        id=row.id,
+        scope=rows.scope(row),
+        customer_id=row.customer_id,
+        status=row.status,
+        reason=rows.reason(row),
+        created_at=row.created_at,
+        currency=row.currency,
+        items=items,
+        interval=Interval(row.interval_unit, row.interval_count),
+        anchor=row.anchor,
+        period_index=row.period_index,
+        period_start=row.period_start,
+        period_end=row.period_end,
+        payment_method_id=row.payment_method_id,
+        mandate_id=row.mandate_id,
+        latest_invoice_id=row.latest_invoice_id,
+        description=row.description,
+        metadata=row.metadata,
+        expires_at=row.expires_at,
+        activated_at=row.activated_at,
+        ends_at=row.ends_at,
+        cancel_at_period_end=row.cancel_at_period_end,
+        canceled_at=row.canceled_at,
+        ended_at=row.ended_at,
+        cancellation_reason=row.cancellation_reason,
+        test_clock_id=row.test_clock_id,
+    )
+
+
+def _item_rows(values: Sequence[Subscription]) -> list[bulk.Row]:
+    return [
+        {
+            "id": item.id,
+            "subscription_id": value.id,
+            "position": position,
+            "price_id": item.price_id,
+            "quantity": item.quantity,
+            "created_at": item.created_at,
+            "metadata": item.metadata,
+        }
+        for value in values
+        for position, item in enumerate(value.items)
+    ]
+
+
+def _item(row: Any) -> SubscriptionItem:
+    return SubscriptionItem(
+        id=row.id, price_id=row.price_id, quantity=row.quantity, created_at=row.created_at, metadata=row.metadata
+    )

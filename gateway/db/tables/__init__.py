@@ -1,0 +1,1 @@
+"""Every table, by subject; `gateway.db.schema` brings them together."""
