@@ -23,7 +23,7 @@ ENTROPY_BYTES: Final = 32
 class KeyKind(StrEnum):
     """Secret keys may do everything in their account and mode; publishable and restricted keys are for later use."""
 
-    SECRET = "sk"
+    SECRET = "sk"  # noqa: S105 - a prefix
     PUBLISHABLE = "pk"
     RESTRICTED = "rk"
 

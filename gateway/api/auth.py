@@ -1,0 +1,80 @@
+"""Who is calling: an API key as a bearer token, or as the user name of Basic authentication, as the SDKs send it."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from gateway.api.problems import AuthenticationFailed, PermissionDenied
+from gateway.db import accounts
+from gateway.db.engine import Connection
+from gateway.domain.api_key import KeyKind, digest, is_well_formed, shown
+from gateway.domain.catalog import Account, Scope
+
+_HEADER_LENGTH_MAX: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Whose key it is, and what it opens."""
+
+    account: Account
+    scope: Scope
+    key_id: str
+
+
+def key_of(authorization: str | None) -> str:
+    """The key that a header carries.
+
+    Raises:
+        AuthenticationFailed: there is none.
+    """
+    if not authorization or len(authorization) > _HEADER_LENGTH_MAX:
+        raise AuthenticationFailed(
+            "You did not provide an API key. Send it as 'Authorization: Bearer sk_…' or as the user of Basic "
+            "authentication.",
+            code="api_key_missing",
+        )
+    scheme, _, value = authorization.partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return value.strip()
+        case "basic":
+            return _basic_user(value.strip())
+        case _:
+            raise AuthenticationFailed("Unknown authentication scheme. Use Bearer or Basic.", code="api_key_missing")
+
+
+def _basic_user(value: str) -> str:
+    try:
+        user, _, _ = base64.b64decode(value, validate=True).decode("ascii").partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise AuthenticationFailed("The Basic credentials cannot be read.", code="api_key_missing") from None
+    return user
+
+
+async def authenticate(conn: Connection, authorization: str | None, *, pepper: bytes, now: datetime) -> Caller:
+    """Find the account that a key belongs to. What a key does not open looks the same whether it once did or never.
+
+    Raises:
+        AuthenticationFailed: no key, an unknown one, or one that is revoked or has expired.
+        PermissionDenied: a publishable or restricted key; they open nothing yet.
+    """
+    key = key_of(authorization)
+    refused = AuthenticationFailed(f"Invalid API key provided: {shown(key)}", code="api_key_invalid")
+    if not is_well_formed(key):
+        raise refused
+    found = await accounts.key_by_digest(conn, digest(key, pepper))
+    if found is None:
+        raise refused
+    account, stored = found
+    if stored.revoked_at is not None and stored.revoked_at <= now:
+        raise refused
+    if stored.expires_at is not None and stored.expires_at <= now:
+        raise AuthenticationFailed(f"Expired API key provided: {shown(key)}", code="api_key_expired")
+    if stored.kind != KeyKind.SECRET:
+        raise PermissionDenied(
+            f"This request needs a secret key (sk_…); {shown(key)} is not one.", code="secret_key_required"
+        )
+    return Caller(account=account, scope=Scope(stored.account_id, stored.livemode), key_id=stored.id)

@@ -1,0 +1,210 @@
+"""`expand[]`: ids that clients may ask to be replaced by the objects they name, to a depth of four.
+
+What can be expanded is a static table, so that a wrong path is refused before anything happens. Objects are loaded in
+bulk, level by level: the number of statements depends on the paths, not on the number of objects.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from gateway.api.forms import Tree
+from gateway.db import catalog, charge_intents, charges, invoices, mandates, subscriptions, test_clocks
+from gateway.db.engine import Connection
+from gateway.domain.catalog import Scope
+from gateway.domain.charge_intent import ChargeIntent
+from gateway.domain.errors import InvalidRequest
+from gateway.services.gateway import Gateway
+from gateway.services.recording import related_to
+from gateway.wire import payments, render
+
+DEPTH_MAX: Final = 4
+PATHS_MAX: Final = 20
+
+_Load = Callable[[Connection, Scope, Iterable[str]], Awaitable[Mapping[str, Any]]]
+
+_LOADERS: Final[Mapping[str, _Load]] = {
+    "customer": catalog.get_customers,
+    "product": catalog.get_products,
+    "price": catalog.get_prices,
+    "payment_method": catalog.get_payment_methods,
+    "mandate": mandates.get_many,
+    "subscription": subscriptions.get_many,
+    "invoice": invoices.get_many,
+    "charge_intent": charge_intents.get_many,
+    "payment_intent": charge_intents.get_many,
+    "charge": charges.get_many,
+    "test_helpers.test_clock": test_clocks.get_many,
+}
+
+_PRICE: Final = {"product": "product"}
+_ITEM: Final = {"price": _PRICE, "plan": _PRICE}
+_LINE: Final = {
+    "price": _PRICE,
+    "plan": _PRICE,
+    "subscription": "subscription",
+    "pricing": {"price_details": {"price": "price", "product": "product"}},
+}
+_PAYMENT: Final = {"payment": {"charge_intent": "charge_intent", "payment_intent": "payment_intent"}}
+_INTENT: Final = {
+    "customer": "customer",
+    "invoice": "invoice",
+    "latest_charge": "charge",
+    "mandate": "mandate",
+    "payment_method": "payment_method",
+    "subscription": "subscription",
+}
+
+_FIELDS: Final[Mapping[str, Any]] = {
+    "account": {},
+    "event": {},
+    "webhook_endpoint": {},
+    "test_helpers.test_clock": {},
+    "customer": {
+        "default_payment_method": "payment_method",
+        "invoice_settings": {"default_payment_method": "payment_method"},
+        "test_clock": "test_helpers.test_clock",
+    },
+    "product": {"default_price": "price"},
+    "price": _PRICE,
+    "payment_method": {"customer": "customer"},
+    "mandate": {"customer": "customer", "payment_method": "payment_method", "subscription": "subscription"},
+    "subscription": {
+        "customer": "customer",
+        "default_payment_method": "payment_method",
+        "items": {"data": _ITEM},
+        "latest_charge_intent": "charge_intent",
+        "latest_invoice": "invoice",
+        "mandate": "mandate",
+        "pending_setup_intent": {},
+        "plan": _PRICE,
+        "test_clock": "test_helpers.test_clock",
+    },
+    "invoice": {
+        "charge": "charge",
+        "charge_intent": "charge_intent",
+        "confirmation_secret": {},
+        "customer": "customer",
+        "default_payment_method": "payment_method",
+        "lines": {"data": _LINE},
+        "parent": {"subscription_details": {"subscription": "subscription"}},
+        "payment_intent": "payment_intent",
+        "payments": {"data": _PAYMENT},
+        "subscription": "subscription",
+        "test_clock": "test_helpers.test_clock",
+    },
+    "charge_intent": _INTENT,
+    "payment_intent": _INTENT,
+    "charge": {
+        "charge_intent": "charge_intent",
+        "customer": "customer",
+        "invoice": "invoice",
+        "payment_intent": "payment_intent",
+        "payment_method": "payment_method",
+        "subscription": "subscription",
+    },
+}
+"""By kind: a text names the kind of object an id stands for, a map is something that is embedded anyway."""
+
+
+@dataclass(slots=True)
+class Expansion:
+    """What to expand below a place: ids by the name of their field, and what lies below embedded parts."""
+
+    references: dict[str, tuple[str, "Expansion"]] = field(default_factory=dict)
+    embedded: dict[str, "Expansion"] = field(default_factory=dict)
+
+
+def plan(kind: str, paths: Sequence[str], *, of_list: bool) -> Expansion:
+    """Check what is asked for; in lists every path begins with `data.`.
+
+    Raises:
+        InvalidRequest: a path names nothing that can be expanded, or goes too deep.
+    """
+    root = Expansion()
+    if len(paths) > PATHS_MAX:
+        raise InvalidRequest(f"expand takes at most {PATHS_MAX} paths.", code="expand_too_many", param="expand")
+    for index, path in enumerate(paths):
+        parts = path.split(".")
+        if of_list and parts[0] == "data":
+            parts = parts[1:]
+        elif of_list:
+            parts = []
+        if not parts or not _add(root, _FIELDS[kind], parts):
+            raise InvalidRequest(
+                f"This property cannot be expanded ({path}), or not to this depth.",
+                code="expand_unknown",
+                param=f"expand[{index}]",
+            )
+    return root
+
+
+def _add(node: Expansion, fields: Mapping[str, Any], parts: Sequence[str]) -> bool:
+    depth = 0
+    for part in parts:
+        target = fields.get(part)
+        if target is None:
+            return False
+        if isinstance(target, str):
+            depth += 1
+            node = node.references.setdefault(part, (target, Expansion()))[1]
+            fields = _FIELDS[target]
+        else:
+            node = node.embedded.setdefault(part, Expansion())
+            fields = target
+    return depth <= DEPTH_MAX
+
+
+async def expand(
+    conn: Connection, gateway: Gateway, scope: Scope, objects: Sequence[msgspec.Struct], wanted: Expansion
+) -> list[Tree]:
+    """Return the objects as trees, with what is wanted in the places of its ids. An id without an object stays."""
+    trees: list[Tree] = [msgspec.to_builtins(item) for item in objects]
+    level = [(wanted, trees)]
+    while level:
+        places: dict[str, list[tuple[Tree, str, Expansion]]] = {}
+        for expansion, nodes in level:
+            _collect(expansion, nodes, places)
+        level = []
+        for kind, found in places.items():
+            shown = await _load(conn, gateway, scope, kind, {node[name] for node, name, _ in found})
+            level.extend(_put(found, shown))
+    return trees
+
+
+def _collect(
+    expansion: Expansion, nodes: Sequence[Tree], places: dict[str, list[tuple[Tree, str, Expansion]]]
+) -> None:
+    for name, (kind, below) in expansion.references.items():
+        places.setdefault(kind, []).extend((node, name, below) for node in nodes if isinstance(node.get(name), str))
+    for name, below in expansion.embedded.items():
+        inner: list[Tree] = []
+        for node in nodes:
+            part = node.get(name)
+            inner.extend(part if isinstance(part, list) else [part] if isinstance(part, dict) else [])
+        _collect(below, inner, places)
+
+
+async def _load(conn: Connection, gateway: Gateway, scope: Scope, kind: str, ids: set[str]) -> Mapping[str, Tree]:
+    found = await _LOADERS[kind](conn, scope, sorted(ids))
+    related = await related_to(conn, gateway, found.values())
+    if kind == "payment_intent":
+        values: list[ChargeIntent] = list(found.values())
+        return {value.id: msgspec.to_builtins(payments.payment_intent(value, related)) for value in values}
+    return {key: msgspec.to_builtins(render.render(value, related)) for key, value in found.items()}
+
+
+def _put(
+    places: Sequence[tuple[Tree, str, Expansion]], shown: Mapping[str, Tree]
+) -> list[tuple[Expansion, Sequence[Tree]]]:
+    below: list[tuple[Expansion, Sequence[Tree]]] = []
+    for node, name, expansion in places:
+        target = shown.get(node[name])
+        if target is not None:
+            # A copy for each place: the same object may be expanded further in one place than in another.
+            node[name] = own = deepcopy(target)
+            below.append((expansion, [own]))
+    return below
