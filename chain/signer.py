@@ -5,9 +5,10 @@ contract, with the functions of the hot path, below the operator's fee cap.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from eth_account import Account
 from eth_typing import Hash32 as Hash32Bytes
@@ -90,6 +91,10 @@ class DevelopmentSigner:
         Only the development signer has this: an operator's key has no business with bare digests.
         """
         return bytes(self._account.unsafe_sign_hash(Hash32Bytes(digest)).signature)
+
+    def sign_typed_data(self, document: Mapping[str, Any]) -> bytes:
+        """65 bytes r|s|v over a whole EIP-712 document, hashed by eth-account as a wallet would hash it."""
+        return bytes(self._account.sign_typed_data(full_message=dict(document)).signature)
 
     def __repr__(self) -> str:
         return f"DevelopmentSigner({self.address})"
