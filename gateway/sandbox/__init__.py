@@ -1,1 +1,1 @@
-"""The whole gateway on one machine, and its main job shown on it. Development only; nothing in production imports it."""
+"""The whole gateway on one machine, and its main job shown on it. For development; nothing in production imports it."""
