@@ -222,5 +222,6 @@ def _replace(facts: TransactionFacts, newest: Attempt, policy: LifecyclePolicy) 
     fees = replacement_fees(newest.fees, facts.market, facts.fee_cap)
     if fees is None:
         due = newest.sent_block is None or facts.head - newest.sent_block >= policy.resend_every
-        return AlertCapReached(newest if due else None)
+        is_wanted = facts.wanted or newest.is_noop
+        return AlertCapReached(newest if due and is_wanted else None)
     return Replace(fees) if facts.wanted else ReplaceByNoop(fees)
