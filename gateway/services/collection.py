@@ -173,8 +173,8 @@ async def _decide(
 ) -> tuple[list[Attempt], int]:
     """Write down what is decided without a transaction; return the attempts to make, and how many were decided.
 
-    Rows are locked in the order subscription, invoice, intent, as everywhere. An intent that changed since it was read is
-    left alone: it is due again if it still is.
+    Rows are locked in the order subscription, invoice, intent, as everywhere. An intent that changed since it was read
+    is left alone: it is due again if it still is.
     """
     owners = await subscriptions.load(conn, [v.attempt.subscription.id for v in verdicts], lock=True)
     owed = await invoices.load(conn, [v.attempt.invoice.id for v in verdicts], lock=True)
@@ -214,7 +214,7 @@ async def _decide(
 
 
 async def _seen(conn: Connection, verdicts: Sequence[Verdict]) -> dict[tuple[MandateId, int], Charged]:
-    """Final collections of periods that the contract says are paid: somebody else charged them before they were billed."""
+    """Final collections of periods that the contract says are paid: charged by somebody before they were billed."""
     paid = [v.attempt for v in verdicts if v.code is FailureCode.ALREADY_PAID]
     if not paid:
         return {}

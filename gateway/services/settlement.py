@@ -115,7 +115,8 @@ async def _load(
     clocks = await test_clocks.load(conn, clock_ids) if clock_ids else {}
     return _Books(
         mandates=known,
-        intents={key: intents[intent.id] for key, intent in read.items()} | {(i.id, 0): i for i in intents.values()},
+        intent_ids={key: intent.id for key, intent in read.items()},
+        intents=intents,
         invoices=owed,
         subscriptions=owners,
         charges=await charges.load(conn, latest, lock=True) if latest else {},

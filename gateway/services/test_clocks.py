@@ -1,7 +1,7 @@
 """Test clocks: moving the rows' time, the workers and the local chain's block time together.
 
-A clock advances in steps, from one due moment to the next. At each it waits until everything that was due is done, money
-included, so that a year of renewals happens in the order in which it would.
+A clock advances in steps, from one due moment to the next. At each it waits until everything that was due is done,
+money included, so that a year of renewals happens in the order in which it would.
 """
 
 from collections.abc import Mapping
@@ -54,8 +54,7 @@ async def create(
 ) -> TestClock:
     """Make a clock that stands at `frozen_at`. One ahead of the local chain takes the chain along before it is ready.
 
-    Args:
-        chain_time: of the newest block of the local chain; None where there is no local chain.
+    `chain_time` is that of the newest block of the local chain, None where there is no local chain.
 
     Raises:
         InvalidRequest: live mode, a name that is too long, or a time that the chain has left behind.
