@@ -71,6 +71,12 @@ abstract contract DuesTest {
         (m.unit, m.every) = (Unit.Seconds, 30 days);
     }
 
+    /// The same terms for the other payer.
+    function otherTerms() internal view returns (Mandate memory m) {
+        m = terms();
+        m.payer = other;
+    }
+
     function fund(address account, uint256 value) internal {
         usdc.mint(account, value);
         vm.prank(account);
@@ -141,9 +147,14 @@ abstract contract DuesTest {
         vm.expectEmit(true, true, true, true, address(dues));
     }
 
-    /// The word of a subscription as it is stored, without the view in between. Mapping slot: see docs/contract.md.
-    function received(address account) internal view returns (uint256) {
-        return usdc.balanceOf(account);
+    /// The next call comes from `caller`, who is not the owner.
+    function expectNotOwner(address caller) internal {
+        expectNotOwner(caller, OWNER);
+    }
+
+    function expectNotOwner(address caller, address owner) internal {
+        vm.expectRevert(abi.encodeWithSelector(IDuesMandates.NotOwner.selector, caller, owner));
+        vm.prank(caller);
     }
 
     /// Logs of our contract with this first topic since the last recordLogs.
