@@ -37,8 +37,6 @@ class Failpoint(StrEnum):
     BLOCKS_COMMITTED = "blocks.committed"
     SETTLEMENT_WRITTEN = "settlement.written"
     SETTLEMENT_COMMITTED = "settlement.committed"
-    RECOVERY_WRITTEN = "recovery.written"
-    RECOVERY_COMMITTED = "recovery.committed"
     DELIVERY_CLAIMED = "delivery.claimed"
     DELIVERY_SENT = "delivery.sent"
     DELIVERY_WRITTEN = "delivery.written"

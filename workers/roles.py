@@ -1,0 +1,160 @@
+"""What each role runs: which service, for which chain and signer, how often without a bell. No decisions.
+
+A role is one or more lanes, so that a chain whose endpoint is down, or a merchant whose server is slow, holds up nobody
+else's.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from chain.port import ChainPort
+from chain.signer import Signer
+from gateway.services import billing, collection, indexing, settlement, submission, test_clocks, webhooks
+from gateway.services.gateway import Gateway
+from gateway.services.ports import HttpPort
+from gateway.services.test_clocks import LocalChainPort
+from workers.lane import BEAT_SECONDS, Lane
+from workers.settings import BILLING, CLOCKS, COLLECTION, INDEXER, NEXT, SUBMITTER, WEBHOOKS
+
+BATCH: Final = 500  # rows of one transaction: long enough to be fast, short enough not to hold up the API's writes
+LOCAL_BEAT_SECONDS: Final = 0.05  # a local chain mines when it is told to, and a test waits for it
+DELIVERY_LANES: Final = 4  # a lane waits for the slowest endpoint of its batch; the others serve the rest meanwhile
+
+Step = Callable[[], Awaitable[int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Everything that roles work with. `owner` names this process where it holds a lease."""
+
+    gateway: Gateway
+    chains: Mapping[int, ChainPort]
+    local_chains: Mapping[int, LocalChainPort]
+    signers: Mapping[int, Sequence[Signer]]
+    http: HttpPort
+    clock: Callable[[], datetime]
+    owner: str
+    ring: Callable[[str], None]
+
+
+def lanes_of(role: str, bench: Bench) -> list[Lane]:
+    """The lanes of one role.
+
+    Raises:
+        KeyError: there is no such role.
+    """
+    steps = _STEPS[role](bench)
+
+    def ring_next() -> None:
+        for following in NEXT[role]:
+            bench.ring(following)
+
+    return [
+        Lane(name, step, ring_next=ring_next, beat_seconds=LOCAL_BEAT_SECONDS if is_local else BEAT_SECONDS)
+        for name, step, is_local in steps
+    ]
+
+
+def ring_of(role: str, lanes: Sequence[Lane]) -> Callable[[], None]:
+    """What a bell of the role does: ring all its lanes; of the webhook lanes, which do the same, the first idle one."""
+    if role != WEBHOOKS:
+        return lambda: _ring(lanes)
+    return lambda: _ring([next((lane for lane in lanes if not lane.is_busy), lanes[0])])
+
+
+def _ring(lanes: Sequence[Lane]) -> None:
+    for lane in lanes:
+        lane.ring()
+
+
+_Steps = Iterator[tuple[str, Step, bool]]
+"""Name, step, and whether it follows a local chain."""
+
+
+def _billing(bench: Bench) -> _Steps:
+    async def step() -> int:
+        now = bench.clock()
+        renewed = await billing.renew_due(bench.gateway, now=now, limit=BATCH)
+        return renewed + await billing.finalize_due(bench.gateway, now=now, limit=BATCH)
+
+    yield BILLING, step, False
+
+
+def _collection(bench: Bench) -> _Steps:
+    for chain, signer, opened in _signing(bench):
+
+        async def step(chain: ChainPort = chain, signer: Signer = signer, opened: Step = opened) -> int:
+            await opened()
+            return await collection.collect_due(
+                bench.gateway, chain, signer, now=bench.clock(), limit=BATCH, owner=bench.owner
+            )
+
+        yield f"{COLLECTION} {chain.chain_id} {signer.address}", step, False
+
+
+def _submitter(bench: Bench) -> _Steps:
+    for chain, signer, opened in _signing(bench):
+
+        async def step(chain: ChainPort = chain, signer: Signer = signer, opened: Step = opened) -> int:
+            await opened()
+            return await submission.advance(bench.gateway, chain, signer, now=bench.clock(), owner=bench.owner)
+
+        yield f"{SUBMITTER} {chain.chain_id} {signer.address}", step, False
+
+
+def _signing(bench: Bench) -> Iterator[tuple[ChainPort, Signer, Step]]:
+    """Every lane of transactions, with a step that opens it the first time; a node that is away is asked again."""
+    for chain_id, signers in bench.signers.items():
+        for signer in signers:
+            yield bench.chains[chain_id], signer, _once(bench, bench.chains[chain_id], signer)
+
+
+def _once(bench: Bench, chain: ChainPort, signer: Signer) -> Step:
+    is_open = False
+
+    async def opened() -> int:
+        nonlocal is_open
+        if not is_open:
+            await submission.open_lane(bench.gateway, chain, signer)
+            is_open = True
+        return 0
+
+    return opened
+
+
+def _indexer(bench: Bench) -> _Steps:
+    for chain_id, chain in bench.chains.items():
+
+        async def step(chain_id: int = chain_id, chain: ChainPort = chain) -> int:
+            now = bench.clock()
+            read = await indexing.converge(bench.gateway, chain, now=now)
+            return read + await settlement.settle(bench.gateway, chain_id=chain_id, now=now, limit=BATCH)
+
+        yield f"{INDEXER} {chain_id}", step, bench.gateway.networks[chain_id].is_local
+
+
+def _webhooks(bench: Bench) -> _Steps:
+    async def step() -> int:
+        return await webhooks.deliver_due(bench.gateway, bench.http, now=bench.clock())
+
+    for number in range(1, DELIVERY_LANES + 1):
+        yield f"{WEBHOOKS} {number}", step, False
+
+
+def _clocks(bench: Bench) -> _Steps:
+    async def step() -> int:
+        return await test_clocks.step(bench.gateway, bench.local_chains, now=bench.clock())
+
+    yield CLOCKS, step, bool(bench.local_chains)
+
+
+_STEPS: Final[Mapping[str, Callable[[Bench], _Steps]]] = {
+    BILLING: _billing,
+    COLLECTION: _collection,
+    SUBMITTER: _submitter,
+    INDEXER: _indexer,
+    WEBHOOKS: _webhooks,
+    CLOCKS: _clocks,
+}
