@@ -13,6 +13,7 @@ from chain.eip712 import DOMAIN_NAME, DOMAIN_VERSION, cancel_digest, domain_sepa
 from chain.errors import CallReverted
 from chain.fake_rules import (
     HISTORY_MASK,
+    PERIOD_MAX,
     check_plan,
     check_times,
     known,
@@ -84,7 +85,10 @@ class FakeContract:
         function = functions.get(call.data[:4])
         if function is None:
             raise CallReverted(b"")
-        return function(world, call, call.data[4:])
+        try:
+            return function(world, call, call.data[4:])
+        except ValueError:  # calldata that Solidity cannot decode reverts without a word
+            raise CallReverted(b"") from None
 
     def view(self, world: World, call: Call) -> bytes:
         """Answer an `eth_call`; `world` may be changed and must be thrown away.
@@ -104,7 +108,10 @@ class FakeContract:
             ),
         }
         if call.data[:4] in views:
-            return views[call.data[:4]]()
+            try:
+                return views[call.data[:4]]()
+            except ValueError:
+                raise CallReverted(b"") from None
         self.execute(world, call)
         return b""
 
@@ -141,11 +148,12 @@ class FakeContract:
         if not world.plans[plan_id].is_open:
             raise revert("PlanNotOpen(uint24)", uint_word(plan_id))
         period = period_at(terms.start, terms.unit, terms.every, call.timestamp)
-        if terms.periods and period > terms.periods:
-            raise revert("AlreadyOver(uint256,uint256)", uint_word(terms.periods), uint_word(period))
+        last = terms.periods or PERIOD_MAX
+        if period > last:
+            raise revert("AlreadyOver(uint256,uint256)", uint_word(last), uint_word(period))
         spent_up_to = max(period - 1, 0)
         spent = HISTORY_MASK if spent_up_to else 1
-        world.entries[mandate] = Entry(terms.payer, plan_id, terms.start, terms.periods, spent_up_to, spent)
+        world.entries[mandate] = Entry(terms.payer, plan_id, terms.start, last, spent_up_to, spent)
         topics = (
             logs.SUBSCRIBED,
             logs.id_topic(mandate),
@@ -233,7 +241,7 @@ class FakeContract:
     ) -> tuple[FailReason, bytes]:
         mandate, period, named_amount = item
         entry = world.entries.get(mandate)
-        if entry is None or period == 0:
+        if entry is None:
             return FailReason.UNKNOWN, _NO_ERROR
         if entry.is_canceled:
             return FailReason.CANCELED, _NO_ERROR

@@ -15,6 +15,7 @@ from chain.words import address_word, read_address, read_uint, uint_word
 
 _DAY: Final = 86_400
 PERIOD_MAX: Final = 4094
+_PERIODS_MAX: Final = PERIOD_MAX - 1
 _EVERY_SECONDS: Final = (_DAY, 3660 * _DAY)
 _EVERY_MONTHS: Final = (1, 120)
 _FEE_BPS_MAX: Final = 1000
@@ -67,8 +68,8 @@ def known(world: World, mandate: MandateId) -> Entry:
 
 def check_times(terms: MandateTerms, now: int) -> None:
     """Raises CallReverted: number of periods or start are out of the contract's range."""
-    if terms.periods > PERIOD_MAX:
-        raise revert("TooManyPeriods(uint256,uint256)", uint_word(terms.periods), uint_word(PERIOD_MAX))
+    if terms.periods > _PERIODS_MAX:
+        raise revert("TooManyPeriods(uint256,uint256)", uint_word(terms.periods), uint_word(_PERIODS_MAX))
     if terms.start + _START_PAST_MAX < now:
         raise revert("StartTooEarly(uint256,uint256)", uint_word(terms.start), uint_word(now - _START_PAST_MAX))
     if terms.start > now + _START_FUTURE_MAX:
@@ -96,10 +97,13 @@ def check_plan(plan: Plan, contract: Address) -> None:
 def refusal(entry: Entry, plan: Plan, period: int, amount: int, now: int) -> FailReason:
     """Why `amount` cannot be collected for `period` at `now`, before the token is asked."""
     present = period_at(entry.start, plan.unit, plan.every, now)
+    is_spent = period <= entry.newest and entry.spent >> (entry.newest - period) & 1
     checks = (
-        (period <= entry.newest and entry.spent >> (entry.newest - period) & 1, FailReason.ALREADY_PAID),
+        (is_spent and period == 0, FailReason.UNKNOWN),
+        (is_spent, FailReason.ALREADY_PAID),
         (not plan.is_open, FailReason.PLAN_CLOSED),
-        (period > (entry.last or PERIOD_MAX), FailReason.ENDED),
+        (period > entry.last, FailReason.ENDED),
+        (period == 0, FailReason.UNKNOWN),
         (present == 0, FailReason.NOT_STARTED),
         (period > present, FailReason.NOT_DUE),
         (period + plan.arrears < present, FailReason.TOO_LATE),

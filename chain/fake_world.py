@@ -16,7 +16,7 @@ from chain.errors import CallReverted
 from chain.keccak import selector
 from chain.primitives import ZERO_ADDRESS, Address, MandateId, PeriodUnit, Permit
 from chain.reverts import decode_revert
-from chain.words import bytes_tail, read_address, read_uint, uint_word
+from chain.words import bool_word, bytes_tail, read_address, read_uint, uint_word
 
 TOKEN_NAME: Final = "USD Coin"  # noqa: S105  (the name of a coin)
 TOKEN_SYMBOL: Final = "USDC"  # noqa: S105
@@ -184,15 +184,29 @@ def execute_token(world: World, token: Address, caller: Address, data: bytes) ->
             recipient = read_address(arguments, 0)
             _check_usable(world, token, caller, recipient)
             return [move(world, token, caller, recipient, read_uint(arguments, 1))]
+        case _ if data[:4] in _FAULTS:
+            _FAULTS[data[:4]](world, token, arguments)
+            return []
         case _:
             raise CallReverted(b"")
 
 
-def call_token(world: World, token: Address, chain_id: int, data: bytes) -> bytes:
-    """An `eth_call` of a token's view.
+_FAULTS: Final[dict[bytes, Callable[[World, Address, bytes], None]]] = {
+    selector("blacklist(address)"): lambda world, token, data: world.blacklisted.add((token, read_address(data, 0))),
+    selector("unBlacklist(address)"): lambda world, token, data: world.blacklisted.discard(
+        (token, read_address(data, 0))
+    ),
+    selector("pause()"): lambda world, token, _: world.paused_tokens.add(token),
+    selector("unpause()"): lambda world, token, _: world.paused_tokens.discard(token),
+}
+"""Levers of the test token; their own events are left out, because nobody watches them."""
+
+
+def call_token(world: World, token: Address, caller: Address, chain_id: int, data: bytes) -> bytes:
+    """An `eth_call` of a token; `world` may be changed and must be thrown away.
 
     Raises:
-        CallReverted: unknown function.
+        CallReverted: as the token reverts; an unknown function reverts without data.
     """
     arguments = data[4:]
     views: dict[bytes, Callable[[], bytes]] = {
@@ -207,9 +221,10 @@ def call_token(world: World, token: Address, chain_id: int, data: bytes) -> byte
         erc20.VERSION: lambda: _string(TOKEN_VERSION),
         erc20.DOMAIN_SEPARATOR: lambda: domain_separator(TOKEN_NAME, TOKEN_VERSION, chain_id, token),
     }
-    if data[:4] not in views:
-        raise CallReverted(b"")
-    return views[data[:4]]()
+    if data[:4] in views:
+        return views[data[:4]]()
+    execute_token(world, token, caller, data)
+    return bool_word(True)
 
 
 def _check_usable(world: World, token: Address, *wallets: Address) -> None:

@@ -293,7 +293,7 @@ class FakeChain:
             if to == self.contract.address:
                 return self.contract.view(self.world.copy(), Call(sender, data, self.head_timestamp))
             if to in self.world.deployed_tokens:
-                return fake_world.call_token(self.world, to, self.chain_id, data)
+                return fake_world.call_token(self.world.copy(), to, sender, self.chain_id, data)
             if to in self.world.agreeing_wallets:
                 return data[:4].ljust(32, b"\0")  # ERC-1271: the magic value is the function's own selector
         except CallReverted as error:
