@@ -15,8 +15,8 @@ from typing import Final
 from chain.artifacts import verify_deployment
 from chain.errors import ArtifactInvalid, ChainError, WrongChain
 from chain.json_rpc import JsonRpcChain
-from chain.local_node import LocalChain
-from chain.primitives import Address, address
+from chain.local_node import DevelopmentChain
+from chain.primitives import Address, BlockTag, address
 from chain.signer import DevelopmentSigner, KeystoreSigner, PolicySigner, Signer, SigningPolicy
 from gateway import config as settings
 from gateway.config import Config, ConfigInvalid
@@ -41,7 +41,7 @@ class House:
     config: Config
     gateway: Gateway
     chains: Mapping[int, JsonRpcChain]
-    local_chains: Mapping[int, LocalChain]
+    local_chains: Mapping[int, DevelopmentChain]
     signers: Mapping[int, tuple[PolicySigner, ...]]
 
 
@@ -85,7 +85,7 @@ async def opened(config: Config, *, with_signers: bool = False) -> AsyncIterator
         for chain in config.chains
     }
     local_chains = {
-        chain.chain_id: LocalChain(chain.rpc_urls[0].reveal(), chain_id=chain.chain_id)
+        chain.chain_id: DevelopmentChain(chain.rpc_urls[0].reveal(), chain_id=chain.chain_id)
         for chain in config.chains
         if chain.local
     }
@@ -99,8 +99,10 @@ async def opened(config: Config, *, with_signers: bool = False) -> AsyncIterator
             signers=MappingProxyType(signers),
         )
     finally:
-        for chain in (*chains.values(), *local_chains.values()):
+        for chain in chains.values():
             await chain.close()
+        for local in local_chains.values():
+            await local.close()
         await gateway.books.close()
 
 
@@ -160,6 +162,9 @@ def _network(chain: settings.Chain) -> Network:
         arrears=chain.arrears,
         fee_cap=chain.max_fee_gwei * _GWEI,
         is_local=chain.local,
+        start_block=chain.start_block,
+        tip=chain.tip_gwei * _GWEI,
+        final_tag=None if chain.final_tag is None else BlockTag(chain.final_tag),
     )
 
 

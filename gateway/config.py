@@ -87,10 +87,12 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         contract: our DuesMandates there.
         start_block: nothing of ours happened before this block.
         confirmations: blocks, the transaction's own included, after which an outcome is final.
+        final_tag: the network's own word for final blocks, where it has one; it goes before `confirmations`.
         arrears: past periods that new mandates allow to be collected (0 to 8).
         livemode: whether real money moves here; keys `sk_live_…` see only such chains, keys `sk_test_…` only others.
         local: a development node whose clock may be moved.
         max_fee_gwei: highest fee per gas that is ever signed.
+        tip_gwei: part of it that is offered to the block's proposer while nothing is urgent.
     """
 
     chain_id: int
@@ -99,10 +101,12 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     contract: str
     start_block: int = 0
     confirmations: int = 12
+    final_tag: Literal["safe", "finalized"] | None = None
     arrears: int = 1
     livemode: bool = False
     local: bool = False
     max_fee_gwei: int = 200
+    tip_gwei: int = 1
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

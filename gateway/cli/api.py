@@ -8,7 +8,7 @@ import uvicorn
 from gateway import clock
 from gateway.api.app import create_app
 from gateway.cli.running import prepared, refuse_unfit
-from gateway.composition import opened, startup_problems
+from gateway.composition import opened
 from gateway.config import Config
 from workers import bells
 
@@ -27,16 +27,15 @@ def command(context: click.Context, host: str | None, port: int | None) -> None:
 
 
 async def _serve(config: Config, host: str, port: int) -> None:
-    async with opened(config) as house, bells.opened(config.redis_url.reveal()) as wake:
+    async with opened(config) as house, bells.opened(config.redis_url.reveal()) as ring:
         await refuse_unfit(house)
         app = create_app(
-            gateway=house.gateway,
+            house.gateway,
             chains=house.chains,
             clock=clock.now,
             pepper=config.pepper.reveal().encode(),
+            ring=ring,
             allow_private_webhooks=config.allow_private_webhooks,
-            ready=lambda: startup_problems(house),
-            wake=wake,
         )
         server = uvicorn.Server(
             uvicorn.Config(

@@ -37,5 +37,5 @@ def described() -> str:
         public_url="http://127.0.0.1:8321",
         pepper=Secret("never used"),
     )
-    app = create_app(gateway=gateway_of(config), chains={}, clock=clock.now, pepper=b"", allow_private_webhooks=False)
+    app = create_app(gateway_of(config), chains={}, clock=clock.now, pepper=b"")
     return json.dumps(app.openapi_schema.to_schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"

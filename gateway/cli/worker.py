@@ -1,8 +1,6 @@
 """`dues worker`: everything that happens without a request."""
 
 import asyncio
-import contextlib
-import signal
 
 import click
 
@@ -39,20 +37,13 @@ def command(context: click.Context, roles: str, failpoint: str | None) -> None:
 def _arm(failpoint: str, config: Config) -> None:
     if config.mode == "live":
         raise CommandFailed("--failpoint: not in live mode")
-    name, _, nth = failpoint.partition(":")
     try:
-        failpoints.arm(failpoints.Failpoint(name), int(nth or 1))
-    except ValueError:
-        raise click.BadParameter(
-            f"{failpoint}; known are {', '.join(failpoints.Failpoint)}", param_hint="--failpoint"
-        ) from None
+        failpoints.arm_from(failpoint)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--failpoint") from None
 
 
 async def _work(config: Config, roles: list[str]) -> None:
     async with opened(config, with_signers=True) as house:
         await refuse_unfit(house)
-        working = asyncio.ensure_future(run(house, roles))
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, working.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
+        await run(house, roles)

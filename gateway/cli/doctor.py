@@ -1,0 +1,158 @@
+"""`dues doctor`: looks at everything that a gateway stands on, changes nothing, and says what to do."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import click
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from chain.artifacts import verify_deployment
+from chain.errors import ArtifactInvalid, ChainError, WrongChain
+from chain.json_rpc import JsonRpcChain
+from chain.mandates import is_operator_data, is_token_allowed_data
+from chain.primitives import ZERO_ADDRESS, Address
+from chain.words import read_uint
+from gateway.cli.app import CommandFailed
+from gateway.cli.running import prepared
+from gateway.composition import House, opened
+from gateway.config import Config
+from gateway.db import migrate
+from gateway.db.errors import BooksError
+from gateway.startup import problems_of_settings
+
+LOW_GAS_WEI: Final = 10**16
+"""0.01 of the native coin: some hundred pulls on a main network in a busy hour."""
+
+_REDIS_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; `todo` is empty when it is fine."""
+
+    what: str
+    found: str
+    todo: str = ""
+
+
+@click.command(name="doctor")
+@click.pass_context
+def command(context: click.Context) -> None:
+    """Check settings, database, Redis, chains, contract, tokens and signers. Changes nothing; status 0 if all is fine."""
+    config = prepared(context)
+    findings = asyncio.run(_examined(config))
+    width = max(len(finding.what) for finding in findings)
+    for finding in findings:
+        mark = click.style("ok", fg="green") if not finding.todo else click.style("!!", fg="red")
+        click.echo(f"{mark}  {finding.what:<{width}}  {finding.found}")
+        if finding.todo:
+            click.echo(f"    {'':<{width}}  → {finding.todo}")
+    wrong = sum(bool(finding.todo) for finding in findings)
+    if wrong:
+        raise CommandFailed(f"{wrong} of {len(findings)} checks need attention")
+
+
+async def _examined(config: Config) -> list[Finding]:
+    findings = [_settings(config)]
+    async with opened(config, with_signers=True) as house:
+        findings.append(await _database(config))
+        findings.append(await _redis(config))
+        for chain_id, chain in house.chains.items():
+            findings += await _chain(house, chain_id, chain)
+    return findings
+
+
+def _settings(config: Config) -> Finding:
+    problems = problems_of_settings(config)
+    counted = (
+        f"{config.mode} mode, {len(config.chains)} chains, {len(config.tokens)} tokens, {len(config.signers)} signers"
+    )
+    return Finding("settings", counted, "; ".join(problems))
+
+
+async def _database(config: Config) -> Finding:
+    wanted = migrate.head()
+    try:
+        found = await migrate.current(config.database_url.reveal())
+    except BooksError as error:
+        return Finding("database", str(error), "make it reachable, then run `dues migrate`")
+    return Finding(
+        "database", f"schema {found or 'empty'}", "" if found == wanted else f"run `dues migrate` (to {wanted})"
+    )
+
+
+async def _redis(config: Config) -> Finding:
+    client = Redis.from_url(
+        config.redis_url.reveal(), socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS
+    )
+    try:
+        version = (await client.info("server"))["redis_version"]
+    except (RedisError, OSError) as error:
+        return Finding(
+            "redis", f"no answer ({type(error).__name__})", "start it; until then everything runs, but later"
+        )
+    finally:
+        await client.aclose()
+    return Finding("redis", f"version {version}")
+
+
+async def _chain(house: House, chain_id: int, chain: JsonRpcChain) -> list[Finding]:
+    network = house.gateway.networks[chain_id]
+    name = f"chain {chain_id}"
+    try:
+        head = await chain.head()
+    except WrongChain as error:
+        return [Finding(name, str(error), "correct rpc_urls or chain_id")]
+    except ChainError as error:
+        return [Finding(name, str(error), "check rpc_urls; nothing is collected there meanwhile")]
+    findings = [Finding(name, f"{network.name}, block {head.number}")]
+    findings.append(await _asked(f"{name} contract", partial(_contract, chain, network.contract)))
+    for token in house.gateway.tokens.values():
+        if token.chain_id == chain_id:
+            findings.append(
+                await _asked(f"{name} {token.symbol}", partial(_token, chain, network.contract, token.address))
+            )
+    for signer in house.signers.get(chain_id, ()):
+        findings.append(await _asked(f"{name} signer", partial(_signer, chain, network.contract, signer.address)))
+    return findings
+
+
+async def _asked(what: str, ask: Callable[[], Awaitable[tuple[str, str]]]) -> Finding:
+    try:
+        return Finding(what, *(await ask()))
+    except ChainError as error:
+        return Finding(what, str(error), "the endpoint did not answer this; try again")
+
+
+async def _contract(chain: JsonRpcChain, contract: Address) -> tuple[str, str]:
+    try:
+        await verify_deployment(chain, contract)
+    except ArtifactInvalid as error:
+        return str(error), "deploy this version's DuesMandates, or correct `contract`"
+    return f"{contract} is DuesMandates of this version", ""
+
+
+async def _token(chain: JsonRpcChain, contract: Address, token: Address) -> tuple[str, str]:
+    allowed = await _truth(chain, contract, is_token_allowed_data(token))
+    return f"{token}", "" if allowed else "the contract's owner has to allow it: setToken"
+
+
+async def _signer(chain: JsonRpcChain, contract: Address, account: Address) -> tuple[str, str]:
+    [wei] = await chain.balances([account])
+    todo = (
+        []
+        if await _truth(chain, contract, is_operator_data(account))
+        else ["the owner has to let it operate: setOperator"]
+    )
+    if wei < LOW_GAS_WEI:
+        todo.append("send it some of the native coin for gas")
+    return f"{account} holds {wei / 10**18:.6f}", "; ".join(todo)
+
+
+async def _truth(chain: JsonRpcChain, contract: Address, question: bytes) -> bool:
+    [answer] = await chain.calls([(ZERO_ADDRESS, contract, question)])
+    return isinstance(answer, bytes) and bool(answer) and read_uint(answer, 0) == 1
