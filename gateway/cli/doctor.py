@@ -42,7 +42,7 @@ class Finding:
 @click.command(name="doctor")
 @click.pass_context
 def command(context: click.Context) -> None:
-    """Check settings, database, Redis, chains, contract, tokens and signers. Changes nothing; status 0 if all is fine."""
+    """Check settings, database, Redis, chains, contract, tokens and signers; status 0 if all is fine."""
     config = prepared(context)
     findings = asyncio.run(_examined(config))
     width = max(len(finding.what) for finding in findings)
@@ -111,13 +111,15 @@ async def _chain(house: House, chain_id: int, chain: JsonRpcChain) -> list[Findi
         return [Finding(name, str(error), "check rpc_urls; nothing is collected there meanwhile")]
     findings = [Finding(name, f"{network.name}, block {head.number}")]
     findings.append(await _asked(f"{name} contract", partial(_contract, chain, network.contract)))
-    for token in house.gateway.tokens.values():
-        if token.chain_id == chain_id:
-            findings.append(
-                await _asked(f"{name} {token.symbol}", partial(_token, chain, network.contract, token.address))
-            )
-    for signer in house.signers.get(chain_id, ()):
-        findings.append(await _asked(f"{name} signer", partial(_signer, chain, network.contract, signer.address)))
+    findings += [
+        await _asked(f"{name} {token.symbol}", partial(_token, chain, network.contract, token.address))
+        for token in house.gateway.tokens.values()
+        if token.chain_id == chain_id
+    ]
+    findings += [
+        await _asked(f"{name} signer", partial(_signer, chain, network.contract, signer.address))
+        for signer in house.signers.get(chain_id, ())
+    ]
     return findings
 
 
