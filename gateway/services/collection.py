@@ -61,6 +61,7 @@ class _Market:
     """What sending costs now: fees of a new transaction, and how much gas the signer can pay for at them."""
 
     fees: Fees
+    head_number: int
     too_high: bool
     affordable_gas: int
 
@@ -75,13 +76,11 @@ class _Batch:
     attempts: tuple[Attempt, ...]
 
 
-async def collect_due(
-    gateway: Gateway, chain: ChainPort, signer: Signer, *, now: datetime, owner: str, limit: int = 500
-) -> int:
+async def collect_due(gateway: Gateway, chain: ChainPort, signer: Signer, *, now: datetime, limit: int = 500) -> int:
     """Take one batch of due intents of a chain as far as signed bytes in the books.
 
-    Only the holder of the signer's lane plans, so that a nonce is given once. Returns how many intents were decided; 0
-    means that nothing is due, that the lane is full or somebody else's, or that everything was postponed.
+    Nonces are given under the lock of the signer's lane, so that each is given once. Returns how many intents were
+    decided; 0 means that nothing is due, that the lane is full or halted, or that everything was postponed.
 
     Raises:
         RpcUnavailable: the chain could not be asked; nothing changed, no attempt was used up.
@@ -97,8 +96,8 @@ async def collect_due(
     market = await _market(chain, network, signer)
     failpoint(Failpoint.CHARGE_SIMULATED)
     async with gateway.books.write() as conn:
-        lane = await transactions.take_lane(conn, network.chain_id, signer.address, owner=owner, now=now)
-        if lane is None:
+        lane = await transactions.lock_lane(conn, network.chain_id, signer.address)
+        if lane is None or lane.halted_reason is not None:
             return 0
         changes = Changes()
         passing, decided = await _decide(conn, gateway, verdicts, market, changes)
@@ -163,6 +162,7 @@ async def _market(chain: ChainPort, network: Network, signer: Signer) -> _Market
     balance = (await chain.balances([signer.address]))[0]
     return _Market(
         fees=market,
+        head_number=head.number,
         too_high=head.base_fee_per_gas > network.fee_cap,
         affordable_gas=balance // market.max_fee_per_gas,
     )
@@ -345,7 +345,12 @@ async def _plan(
         transaction = transactions.ChainTransaction.planned(
             new_id("tx", now), signer.address, request, purpose=batch.purpose, created_at=now
         )
-        planned.append((transaction, transactions.TransactionAttempt.of(transaction, signed, market.fees)))
+        planned.append(
+            (
+                transaction,
+                transactions.TransactionAttempt.of(transaction, signed, market.fees, made_at_block=market.head_number),
+            )
+        )
         for attempt in batch.attempts:
             charge = changes.insert(charge_domain.attempt(new_charge(attempt, transaction_id=transaction.id)))
             changes.update(intent_domain.start(attempt.intent, charge.id, attempt.now))

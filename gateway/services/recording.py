@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from chain import eip712
 from gateway.db import catalog, charge_intents, events, mandates, webhooks
 from gateway.db.engine import Connection
 from gateway.db.events import EventDraft, EventRecord
@@ -17,7 +18,7 @@ from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.ids import new_id
 from gateway.domain.invoice import Invoice
-from gateway.domain.mandate import Mandate
+from gateway.domain.mandate import Mandate, Status
 from gateway.domain.subscription import Subscription
 from gateway.domain.test_clock import TestClock
 from gateway.domain.transition import Moved
@@ -60,7 +61,7 @@ async def record(
     if not announced:
         return []
     related = await related_to(conn, gateway, [move.value for move in announced])
-    drafts = []
+    drafts: list[EventDraft] = []
     for move in announced:
         snapshot = render.encode(move.value, related)
         previous = None if move.before is None else render.changed(render.encode(move.before, related), snapshot)
@@ -109,7 +110,6 @@ async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Record
     price_ids: set[str] = set()
     invoice_ids: set[str] = set()
     mandate_ids: set[str] = set()
-    known: dict[str, ChargeIntent] = {}
     for value in values:
         match value:
             case Subscription():
@@ -120,16 +120,23 @@ async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Record
                 price_ids.update(line.price_id for line in value.lines)
                 invoice_ids.add(value.id)
             case ChargeIntent():
-                known[value.invoice_id] = value
                 if value.mandate_id is not None:
                     mandate_ids.add(value.mandate_id)
+            case Mandate():
+                mandate_ids.add(value.id)
             case _:
                 pass
     intents = await charge_intents.of_invoices(conn, sorted(invoice_ids)) if invoice_ids else {}
+    agreed = await mandates.load(conn, sorted(mandate_ids)) if mandate_ids else {}
     return Related(
         prices=await catalog.load_prices(conn, sorted(price_ids)) if price_ids else {},
         intents=intents,
-        mandates=await mandates.load(conn, sorted(mandate_ids)) if mandate_ids else {},
+        mandates=agreed,
+        typed_data={
+            mandate.id: eip712.mandate_typed_data(mandate.terms, mandate.chain_id, mandate.contract)
+            for mandate in agreed.values()
+            if mandate.status is Status.PENDING
+        },
         tokens=gateway.tokens,
         public_url=gateway.public_url,
     )

@@ -95,7 +95,7 @@ async def _load(
     conn: Connection, chain_id: int, logs: Sequence[StoredLog], stranded: Sequence[Charge], now: datetime
 ) -> _Books:
     onchain_ids = sorted({log.event.mandate_id for log in logs})
-    known = await mandates.by_onchain_ids(conn, chain_id, onchain_ids, lock=True) if onchain_ids else {}
+    known = await mandates.by_onchain_ids(conn, chain_id, onchain_ids) if onchain_ids else {}
     keys = sorted(
         {
             (known[log.event.mandate_id].id, log.event.period)
@@ -110,6 +110,8 @@ async def _load(
     owners = await subscriptions.load(conn, [i.subscription_id for i in unlocked.values()], lock=True)
     owed = await invoices.load(conn, [i.invoice_id for i in unlocked.values()], lock=True)
     intents = await charge_intents.load(conn, ids, lock=True) if ids else {}
+    if known:
+        known = await mandates.by_onchain_ids(conn, chain_id, onchain_ids, lock=True)
     latest = [intent.latest_charge_id for intent in intents.values() if intent.latest_charge_id is not None]
     clock_ids = sorted({intent.test_clock_id for intent in intents.values() if intent.test_clock_id is not None})
     clocks = await test_clocks.load(conn, clock_ids) if clock_ids else {}
