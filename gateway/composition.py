@@ -110,6 +110,7 @@ def signers_of(config: Config) -> dict[int, tuple[PolicySigner, ...]]:
     """Open every key, each under the policy of its chain. Slow: a keystore takes about a second.
 
     Raises:
+        ConfigInvalid: a keystore has no password.
         KeystoreInvalid: a file is missing, or its password is another one.
     """
     chains = {chain.chain_id: chain for chain in config.chains}
@@ -194,5 +195,8 @@ def _key(signer: settings.Signer) -> Signer:
     if signer.development_key is not None:
         return DevelopmentSigner(signer.development_key.reveal())
     if signer.keystore is None or signer.keystore_password is None:
-        raise ConfigInvalid(f"signers: the key of chain {signer.chain_id} has no keystore or no password")
+        raise ConfigInvalid(
+            f"signers: the keystore of chain {signer.chain_id} has no password; give keystore_password_file, or "
+            "DUES_SIGNERS__0__KEYSTORE_PASSWORD in the environment (counted from 0)"
+        )
     return KeystoreSigner(signer.keystore, signer.keystore_password.reveal())

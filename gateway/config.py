@@ -122,7 +122,10 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Signer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A key that pays gas: a keystore (Web3 Secret Storage v3) with its password, or a development key."""
+    """A key that pays gas: a keystore (Web3 Secret Storage v3), or a development key.
+
+    The password is missed only by a process that signs: the API needs neither file nor password.
+    """
 
     chain_id: int
     keystore: Path | None = None
@@ -294,8 +297,6 @@ def _consistent(config: Config, source: str) -> Config:
     for i, signer in enumerate(config.signers):
         if (signer.keystore is None) == (signer.development_key is None):
             problems.append(f"signers[{i}]: give either keystore or development_key")
-        elif signer.keystore is not None and signer.keystore_password is None:
-            problems.append(f"signers[{i}].keystore_password: missing (or keystore_password_file)")
     if problems:
         raise ConfigInvalid(f"{source}: " + "; ".join(problems) + ".")
     return config

@@ -23,6 +23,8 @@ from gateway.config import Config
 from gateway.db import migrate
 from gateway.db.errors import BooksError
 from gateway.startup import problems_of_settings
+from workers.health import living_roles
+from workers.settings import ROLES
 
 LOW_GAS_WEI: Final = 10**16
 """0.01 of the native coin: some hundred pulls on a main network in a busy hour."""
@@ -60,7 +62,10 @@ async def _examined(config: Config) -> list[Finding]:
     findings = [_settings(config)]
     async with opened(config, with_signers=True) as house:
         findings.append(await _database(config))
-        findings.append(await _redis(config))
+        redis = await _redis(config)
+        findings.append(redis)
+        if not redis.todo:
+            findings.append(await _workers(config))
         for chain_id, chain in house.chains.items():
             findings += await _chain(house, chain_id, chain)
     return findings
@@ -98,6 +103,13 @@ async def _redis(config: Config) -> Finding:
     finally:
         await client.aclose()
     return Finding("redis", f"version {version}")
+
+
+async def _workers(config: Config) -> Finding:
+    alive = await living_roles(config.redis_url.reveal())
+    missing = [role for role in ROLES if role not in alive]
+    todo = f"start one with `dues worker --roles {','.join(missing)}`" if missing else ""
+    return Finding("workers", f"{len(alive)} of {len(ROLES)} roles are alive", todo)
 
 
 async def _chain(house: House, chain_id: int, chain: JsonRpcChain) -> list[Finding]:

@@ -9,15 +9,17 @@ from gateway.cli.app import CommandFailed
 from gateway.cli.running import prepared, refuse_unfit
 from gateway.composition import opened
 from gateway.config import Config
+from workers.health import living_roles
 from workers.run import run
 from workers.settings import ROLES
 
 
 @click.command(name="worker")
 @click.option("--roles", default=",".join(ROLES), show_default=True, help="Which ones, separated by commas.")
+@click.option("--check", is_flag=True, help="Run nothing; fail unless a worker of each role is alive.")
 @click.option("--failpoint", hidden=True, help="Kill this process at a named point: NAME or NAME:NTH. Never live.")
 @click.pass_context
-def command(context: click.Context, roles: str, failpoint: str | None) -> None:
+def command(context: click.Context, roles: str, failpoint: str | None, *, check: bool) -> None:
     """Run one, several or all of the roles that renew, collect, watch the chain and deliver webhooks.
 
     Several workers may share a role. Killing one at any moment is safe: the next one takes up what it left.
@@ -29,6 +31,9 @@ def command(context: click.Context, roles: str, failpoint: str | None) -> None:
             f"{', '.join(unknown) or 'nothing'}; known are {', '.join(ROLES)}", param_hint="--roles"
         )
     config = prepared(context)
+    if check:
+        asyncio.run(_check(config, chosen))
+        return
     if failpoint is not None:
         _arm(failpoint, config)
     asyncio.run(_work(config, chosen))
@@ -41,6 +46,14 @@ def _arm(failpoint: str, config: Config) -> None:
         failpoints.arm_from(failpoint)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--failpoint") from None
+
+
+async def _check(config: Config, roles: list[str]) -> None:
+    alive = await living_roles(config.redis_url.reveal())
+    missing = [role for role in roles if role not in alive]
+    if missing:
+        raise CommandFailed(f"no worker is alive for: {', '.join(missing)}")
+    click.echo(f"alive: {', '.join(roles)}")
 
 
 async def _work(config: Config, roles: list[str]) -> None:

@@ -96,7 +96,6 @@ def test_a_keystore_path_is_read_from_the_folder_of_the_file(tmp_path: Path) -> 
         ('pepper = "0123456789abcdef"', 'pepper = "a"\npepper_file = "b"', "pepper and pepper_file are both given"),
         ("[[signers]]\nchain_id = 31337", "[[signers]]\nchain_id = 5", "signers[0].chain_id: chain 5 is not among"),
         ('development_key = "0x01"', "", "signers[0]: give either keystore or development_key"),
-        ('development_key = "0x01"', 'keystore = "a"', "signers[0].keystore_password: missing"),
         ('rpc_urls = ["http://127.0.0.1:8545"]', "rpc_urls = []", "chains[0].rpc_urls: name at least one"),
         ("local = true", "local = maybe", "not valid TOML"),
     ],
