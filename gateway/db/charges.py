@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import select, text
+from sqlalchemy import and_, exists, or_, select, text
 
 from gateway.db import bulk, keys, moves, pages, rows, schema
 from gateway.db.engine import Connection
 from gateway.db.pages import Page, PageRequest
+from gateway.db.tables.chain import TransactionStatus
 from gateway.domain.catalog import Scope
 from gateway.domain.charge import KIND, Charge
 from gateway.domain.transition import Moved
@@ -52,6 +53,36 @@ async def pending_of_transactions(
         .order_by(_T.c.id)
     )
     return [_charge(row) for row in await conn.execute(rows.locked(query, _T, lock=lock))]
+
+
+async def stranded(conn: Connection, chain_id: int, *, limit: int) -> list[Charge]:
+    """For workers: pending charges whose transactions are over without a word about them, oldest first.
+
+    The transaction's nonce went elsewhere; or it is final and reverted; or it is final, and all events of its block
+    are settled. Looks at pending charges only, of which there are as many as transactions in flight carry.
+    """
+    sent, logs = schema.chain_transactions, schema.chain_logs
+    unsettled = exists().where(
+        logs.c.chain_id == sent.c.chain_id, logs.c.block_number == sent.c.mined_number, logs.c.settled_at.is_(None)
+    )
+    indexed = exists().where(
+        schema.chain_cursors.c.chain_id == sent.c.chain_id, schema.chain_cursors.c.final_number >= sent.c.mined_number
+    )
+    query = (
+        select(_T)
+        .join_from(_T, sent, _T.c.transaction_id == sent.c.id)
+        .where(
+            text("charges.status = 'pending'"),
+            sent.c.chain_id == chain_id,
+            or_(
+                sent.c.status == TransactionStatus.LOST,
+                and_(sent.c.status == TransactionStatus.FINAL, or_(~sent.c.succeeded, and_(indexed, ~unsettled))),
+            ),
+        )
+        .order_by(_T.c.id)
+        .limit(limit)
+    )
+    return [_charge(row) for row in await conn.execute(query)]
 
 
 async def page(

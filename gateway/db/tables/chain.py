@@ -154,7 +154,7 @@ Index(
     chain_logs.c.log_index,
     unique=True,
 )
-Index("ix_chain_logs_mandate_id", chain_logs.c.mandate_id, chain_logs.c.chain_id, chain_logs.c.block_number)
+Index("ix_chain_logs_mandate_id", chain_logs.c.mandate_id, chain_logs.c.period)
 partial(
     "ix_chain_logs_unsettled",
     chain_logs,

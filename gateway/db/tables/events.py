@@ -51,6 +51,7 @@ webhook_endpoints: Final = Table(
     document("metadata"),
     words("previous_secret"),
     at("previous_secret_expires_at"),
+    Column("deleted", Flag, nullable=False),
 )
 of_tenant(webhook_endpoints)
 
@@ -71,6 +72,7 @@ deliveries: Final = Table(
 Index("uq_deliveries_event_id", deliveries.c.event_id, deliveries.c.endpoint_id, unique=True)
 Index("ix_deliveries_endpoint_id", deliveries.c.endpoint_id, deliveries.c.id)
 partial("ix_deliveries_due", deliveries, "next_attempt_at", "id", where="next_attempt_at IS NOT NULL")
+partial("ix_deliveries_queue", deliveries, "endpoint_id", "next_attempt_at", where="next_attempt_at IS NOT NULL")
 
 delivery_attempts: Final = Table(
     "delivery_attempts",

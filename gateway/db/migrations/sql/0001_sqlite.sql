@@ -39,7 +39,7 @@ CREATE TABLE chain_logs (
     CONSTRAINT pk_chain_logs PRIMARY KEY (id)
 );
 
-CREATE INDEX ix_chain_logs_mandate_id ON chain_logs (mandate_id, chain_id, block_number);
+CREATE INDEX ix_chain_logs_mandate_id ON chain_logs (mandate_id, period);
 
 CREATE INDEX ix_chain_logs_unsettled ON chain_logs (chain_id, block_number, log_index) WHERE settled_at IS NULL;
 
@@ -240,6 +240,7 @@ CREATE TABLE webhook_endpoints (
     metadata TEXT NOT NULL,
     previous_secret TEXT,
     previous_secret_expires_at BIGINT,
+    deleted BOOLEAN NOT NULL,
     CONSTRAINT pk_webhook_endpoints PRIMARY KEY (id),
     CONSTRAINT fk_webhook_endpoints_account_id FOREIGN KEY(account_id) REFERENCES accounts (id)
 );
@@ -289,6 +290,8 @@ CREATE TABLE deliveries (
 CREATE INDEX ix_deliveries_due ON deliveries (next_attempt_at, id) WHERE next_attempt_at IS NOT NULL;
 
 CREATE INDEX ix_deliveries_endpoint_id ON deliveries (endpoint_id, id);
+
+CREATE INDEX ix_deliveries_queue ON deliveries (endpoint_id, next_attempt_at) WHERE next_attempt_at IS NOT NULL;
 
 CREATE UNIQUE INDEX uq_deliveries_event_id ON deliveries (event_id, endpoint_id);
 
