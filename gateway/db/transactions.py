@@ -164,9 +164,9 @@ async def lock_lane(conn: Connection, chain_id: int, signer: Address) -> Lane | 
 
 
 async def take_lane(
-    conn: Connection, chain_id: int, signer: Address, owner: str, now: datetime, lease: timedelta = LEASE
+    conn: Connection, chain_id: int, signer: Address, *, owner: str, now: datetime, lease: timedelta = LEASE
 ) -> Lane | None:
-    """Take or extend the lease of a lane, halted or not; None while another owner has it, or when it was never opened."""
+    """Take or extend the lease of a lane, halted or not; None while another has it, or when it was never opened."""
     statement = (
         update(_LANES)
         .where(
