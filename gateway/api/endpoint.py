@@ -19,6 +19,7 @@ from gateway.domain.catalog import Scope
 from gateway.services.gateway import Gateway
 from gateway.services.ports import Doorbell
 from gateway.services.recording import Origin
+from gateway.services.test_clocks import LocalChainPort
 from gateway.wire import render
 
 P = TypeVar("P", bound=Params)
@@ -35,14 +36,20 @@ class Api:
     chains: Mapping[int, ChainPort]
     clock: Callable[[], datetime]
     pepper: bytes
-    ring: Doorbell | None = None
+    local_chains: Mapping[int, LocalChainPort] = field(default_factory=dict)
+    wake: Doorbell | None = None
     allow_private_webhooks: bool = False
     in_flight: MutableSet[tuple[Scope, str]] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request on its way through a transaction. `now` is the system's time, not that of a test clock."""
+    """One request on its way through a transaction.
+
+    Attributes:
+        now: the system's time, not that of a test clock.
+        prepared: what the endpoint's `before` found out.
+    """
 
     api: Api
     conn: Connection
@@ -50,6 +57,7 @@ class Call:
     path: Mapping[str, str]
     now: datetime
     request_id: str
+    prepared: Any = None
 
     @property
     def gateway(self) -> Gateway:
@@ -96,7 +104,7 @@ class Endpoint(Generic[P]):
     is_list: bool = False
     writes: bool = False
     shape: Shape = render.render
-    before: Callable[[Call, P], Awaitable[None]] | None = None
+    before: Callable[[Call, P], Awaitable[Any]] | None = None
     rings: Sequence[str] = ()
 
     @property
@@ -105,9 +113,10 @@ class Endpoint(Generic[P]):
         return (self.run.__doc__ or "").strip().partition("\n")[0].rstrip(".")
 
     @property
-    def name(self) -> str:
-        """Unique among all endpoints: `customers.create`."""
-        return f"{self.run.__module__.rpartition('.')[2]}.{self.run.__name__.strip('_')}"
+    def operation_id(self) -> str:
+        """Unique among all endpoints: `post_subscriptions_id_cancel`."""
+        words = [part.strip("{}").partition(":")[0] for part in self.path.split("/") if part not in {"", "v1"}]
+        return "_".join([self.methods[0].lower(), *words])
 
 
 def reads(
@@ -144,7 +153,7 @@ def writes(
     answer: type[msgspec.Struct],
     methods: tuple[str, ...] = ("POST",),
     shape: Shape = render.render,
-    before: Callable[[Call, P], Awaitable[None]] | None = None,
+    before: Callable[[Call, P], Awaitable[Any]] | None = None,
     rings: Sequence[str] = (),
 ) -> Callable[[Callable[[Call, P], Awaitable[Any]]], Endpoint[P]]:
     """Declare a POST (and PATCH) or DELETE: everything happens in one writing transaction, at most once per key."""

@@ -25,19 +25,30 @@ DEPTH_MAX: Final = 4
 PATHS_MAX: Final = 20
 
 _Load = Callable[[Connection, Scope, Iterable[str]], Awaitable[Mapping[str, Any]]]
+_LoadOfAnyone = Callable[[Connection, Iterable[str]], Awaitable[Mapping[str, Any]]]
+
+
+def _of_caller(load: _LoadOfAnyone) -> _Load:
+    """Ids stand in rows of the caller's and name rows of the caller's; that is checked all the same."""
+
+    async def load_own(conn: Connection, scope: Scope, ids: Iterable[str]) -> Mapping[str, Any]:
+        return {key: value for key, value in (await load(conn, ids)).items() if value.scope == scope}
+
+    return load_own
+
 
 _LOADERS: Final[Mapping[str, _Load]] = {
     "customer": catalog.get_customers,
     "product": catalog.get_products,
     "price": catalog.get_prices,
     "payment_method": catalog.get_payment_methods,
-    "mandate": mandates.get_many,
-    "subscription": subscriptions.get_many,
-    "invoice": invoices.get_many,
-    "charge_intent": charge_intents.get_many,
-    "payment_intent": charge_intents.get_many,
-    "charge": charges.get_many,
-    "test_helpers.test_clock": test_clocks.get_many,
+    "mandate": _of_caller(mandates.load),
+    "subscription": _of_caller(subscriptions.load),
+    "invoice": _of_caller(invoices.load),
+    "charge_intent": _of_caller(charge_intents.load),
+    "payment_intent": _of_caller(charge_intents.load),
+    "charge": _of_caller(charges.load),
+    "test_helpers.test_clock": _of_caller(test_clocks.load),
 }
 
 _PRICE: Final = {"product": "product"}
@@ -163,7 +174,7 @@ async def expand(
 ) -> list[Tree]:
     """Return the objects as trees, with what is wanted in the places of its ids. An id without an object stays."""
     trees: list[Tree] = [msgspec.to_builtins(item) for item in objects]
-    level = [(wanted, trees)]
+    level: list[tuple[Expansion, Sequence[Tree]]] = [(wanted, trees)]
     while level:
         places: dict[str, list[tuple[Tree, str, Expansion]]] = {}
         for expansion, nodes in level:
@@ -175,9 +186,7 @@ async def expand(
     return trees
 
 
-def _collect(
-    expansion: Expansion, nodes: Sequence[Tree], places: dict[str, list[tuple[Tree, str, Expansion]]]
-) -> None:
+def _collect(expansion: Expansion, nodes: Sequence[Tree], places: dict[str, list[tuple[Tree, str, Expansion]]]) -> None:
     for name, (kind, below) in expansion.references.items():
         places.setdefault(kind, []).extend((node, name, below) for node in nodes if isinstance(node.get(name), str))
     for name, below in expansion.embedded.items():

@@ -47,6 +47,13 @@ def _malformed(what: str, param: str | None = None) -> InvalidRequest:
     return InvalidRequest(what, code="parameter_malformed", param=param)
 
 
+def unexpected_query(key: str) -> InvalidRequest:
+    """A writing request has its parameters in the body, and nowhere else."""
+    return InvalidRequest(
+        f"Received the query parameter '{key}'. Send parameters in the body.", code="parameter_unknown", param=key
+    )
+
+
 def bracketed(path: tuple[str | int, ...]) -> str:
     """`("items", 0, "price")` as `items[0][price]`."""
     return "".join(str(part) if not index else f"[{part}]" for index, part in enumerate(path))
@@ -151,85 +158,6 @@ def read_form(raw: bytes) -> Tree:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict")
     except ValueError:
         raise _malformed(_FORM_RULE) from None
-    tree: Tree = {}
-    for key, value in pairs:
-        if key in tree:
-            raise _malformed(f"The JSON key '{key}' is given twice.", key)
-        tree[key] = value
-    return tree
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def read_json(raw: bytes) -> Tree:
-    """Read a JSON object.
-
-    Raises:
-        InvalidRequest: not JSON, not an object, too deep, too many keys, a key twice, or text that is not Unicode.
-    """
-    if not raw.strip():
-        return {}
-    try:
-        tree = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise _malformed("The body is not valid JSON.") from None
-    if not isinstance(tree, dict):
-        raise _malformed("The body must be a JSON object.")
-    for keys, (path, value) in enumerate(_leaves((), tree), start=1):
-        if keys > KEYS_MAX:
-            raise _malformed(f"The body has more than {KEYS_MAX} keys.")
-        if len(path) > DEPTH_MAX:
-            raise _malformed(f"The body is nested deeper than {DEPTH_MAX} levels.", bracketed(path[:DEPTH_MAX]))
-        if isinstance(path[-1], str) and len(path[-1]) > KEY_LENGTH_MAX:
-            raise _malformed(f"A key is longer than {KEY_LENGTH_MAX} characters.")
-        _check_text(path[-1], path)
-        _check_text(value, path)
-    return tree
-
-
-def _leaves(path: tuple[str | int, ...], node: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    """Every entry of every container, parents first."""
-    if len(path) > DEPTH_MAX:
-        return
-    entries = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in entries:
-        here = (*path, key)
-        yield here, value
-        yield from _leaves(here, value)
-
-
-def _check_text(value: object, path: tuple[str | int, ...]) -> None:
-    """Refuse what the databases cannot store: NUL, and halves of surrogate pairs."""
-    if isinstance(value, str) and ("\0" in value or (not value.isascii() and _has_surrogate(value))):
-        shown = bracketed(path).encode("ascii", "replace").decode().replace("\0", "?")
-        raise _malformed(f"{shown} holds a character that is not allowed.", shown)
-
-
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def read_form(raw: bytes) -> Tree:
-    """Read `a[b][0]=c&…`. Empty texts become None; lists stay maps of their indices until `decode` knows the type.
-
-    Raises:
-        InvalidRequest: malformed, too deep, too many keys, a key twice, or the text `null`.
-    """
-    if not raw:
-        return {}
-    try:
-        text = raw.decode("ascii")
-        if _BAD_ESCAPE.search(text):
-            raise ValueError("a percent sign without two hex digits")
-        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=KEYS_MAX)
-    except ValueError as error:
-        if "max number of fields" in str(error).lower():
-            raise _malformed(f"The form has more than {KEYS_MAX} keys.") from None
-        raise _malformed(
-            "The form is malformed: write key=value pairs, percent-encoded UTF-8, joined by '&'."
-        ) from None
     tree: Tree = {}
     for key, value in pairs:
         _put(tree, key, value)

@@ -5,14 +5,14 @@ refused before any effect leave nothing behind, and may be corrected and sent ag
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSet
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
-from gateway.api.endpoint import Api
 from gateway.api.forms import Tree
 from gateway.api.problems import IdempotencyMismatch
 from gateway.db import idempotency
@@ -46,6 +46,12 @@ def fingerprint(method: str, path: str, tree: Tree) -> bytes:
     return hashlib.sha256(b"\0".join((method.encode(), path.encode(), _canonical.encode(tree)))).digest()
 
 
+def _mismatch(key: str) -> IdempotencyMismatch:
+    return IdempotencyMismatch(
+        f"The Idempotency-Key '{key}' was used before for another request. Use a new key for each request."
+    )
+
+
 def _in_flight(key: str) -> Conflict:
     return Conflict(
         f"A request with the Idempotency-Key '{key}' is being served right now. Try again in a moment.",
@@ -53,21 +59,92 @@ def _in_flight(key: str) -> Conflict:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request is answered with; `replayed` when it was answered before."""
+
+    body: bytes
+    status: int = 200
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Once:
+    """The promise that a request with a key has one effect; without a key every request is another one."""
+
+    scope: Scope
+    key: str | None
+    fingerprint: bytes
+    method: str
+    path: str
+    now: datetime
+
+    async def look_up(self, conn: Connection) -> Answer | None:
+        """The stored answer, if there is one yet; reads only.
+
+        Raises:
+            IdempotencyMismatch: the key was used for another request.
+        """
+        if self.key is None:
+            return None
+        found = await idempotency.find(conn, self.scope, self.key)
+        return None if found is None else self._same(found)
+
+    async def claim(self, conn: Connection) -> Answer | None:
+        """Take the key in the transaction of the effect: the stored answer, or None when the effect is ours to have.
+
+        Raises:
+            IdempotencyMismatch: the key was used for another request.
+            Conflict: another process is serving it.
+        """
+        if self.key is None:
+            return None
+        found = await idempotency.claim(
+            conn,
+            self.scope,
+            self.key,
+            fingerprint=self.fingerprint,
+            method=self.method,
+            path=self.path,
+            now=self.now,
+        )
+        match found:
+            case idempotency.Fresh():
+                return None
+            case idempotency.Stored():
+                return self._same(found)
+            case idempotency.Mismatch():
+                raise _mismatch(self.key)
+            case idempotency.InFlight():
+                raise _in_flight(self.key)
+
+    async def store(self, conn: Connection, body: bytes) -> Answer:
+        """Write the answer down, with the effect."""
+        if self.key is not None:
+            await idempotency.store(conn, self.scope, self.key, status_code=200, body=body)
+        return Answer(body)
+
+    def _same(self, found: idempotency.Stored) -> Answer:
+        if found.fingerprint != self.fingerprint:
+            raise _mismatch(self.key or "")
+        return Answer(found.body, found.status_code, replayed=True)
+
+
 @contextmanager
-def one_at_a_time(api: Api, scope: Scope, key: str | None) -> Iterator[None]:
+def one_at_a_time(in_flight: MutableSet[tuple[Scope, str]], once: Once) -> Iterator[None]:
     """Hold a key for the time of a request.
 
     Raises:
         Conflict: another request of this process holds it.
     """
-    if key is None:
+    if once.key is None:
         yield
         return
-    held = scope, key
-    if held in api.in_flight:
-        raise _in_flight(key)
-    api.in_flight.add(held)
+    held = once.scope, once.key
+    if held in in_flight:
+        raise _in_flight(once.key)
+    in_flight.add(held)
     try:
         yield
     finally:
-        api.in_flight.discard(held)
+        in_flight.discard(held)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from gateway.db import catalog, test_clocks
+from gateway.db import catalog, subscriptions, test_clocks
 from gateway.db.engine import Connection
 from gateway.db.errors import ConstraintBroken
 from gateway.db.pages import PageRequest
@@ -17,11 +17,15 @@ from gateway.domain.events import EventType
 from gateway.domain.ids import new_id
 from gateway.domain.money import AMOUNT_MAX, currency
 from gateway.domain.period import Interval
+from gateway.domain.subscription import TERMINAL
 from gateway.domain.transition import Event, Moved
+from gateway.services import subscriptions as subscription_services
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin, record
 
 _EMAIL: Final = re.compile(r"[^\s@,;<>()]+@[^\s@,;<>()]+\.[^\s@,;<>()]+")
+_SUBSCRIPTIONS_MAX: Final = 100
+"""Live subscriptions that end together with their customer, in one transaction."""
 
 Metadata = Mapping[str, str | None] | None
 
@@ -188,9 +192,16 @@ async def delete_customer(
         NotFound: there is no such customer.
     """
     before = await customer_of(conn, scope, customer_id, lock=True)
-    for subscription_id in await subscriptions.live_of_customer(conn, before.id):
+    every = PageRequest(scope=scope, limit=_SUBSCRIPTIONS_MAX)
+    live = await subscriptions.page(conn, every, customer=before.id, without=sorted(TERMINAL))
+    if live.has_more:
+        raise InvalidRequest(
+            f"This customer has more than {_SUBSCRIPTIONS_MAX} live subscriptions. Cancel them first.",
+            code="too_many_subscriptions",
+        )
+    for subscription in live.items:
         await subscription_services.cancel(
-            conn, gateway, scope=scope, subscription_id=subscription_id, now=now, origin=origin
+            conn, gateway, scope=scope, subscription_id=subscription.id, now=now, origin=origin
         )
     after = replace(before, deleted=True, default_payment_method_id=None)
     await catalog.save_customers(conn, [after])

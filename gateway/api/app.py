@@ -1,0 +1,149 @@
+"""The HTTP application: routes, errors, headers of every answer, health. Made by entry points, once per process."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from litestar import Litestar, MediaType, Response, get
+from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import LifeSpanScope, Message, Receive, Scope, Send
+
+from chain.port import ChainPort
+from gateway import log
+from gateway.api import openapi, problems, serving
+from gateway.api.endpoint import Api
+from gateway.api.forms import BODY_BYTES_MAX
+from gateway.api.resources import ENDPOINTS
+from gateway.db.errors import BooksError
+from gateway.domain.ids import new_id
+from gateway.services.gateway import Gateway
+from gateway.services.ports import Doorbell
+from gateway.services.test_clocks import LocalChainPort
+from gateway.wire.common import API_VERSION
+
+Ready = Callable[[], Awaitable[list[str]]]
+"""Says for which reasons this process should get no requests now; none when it should."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+def create_app(
+    gateway: Gateway,
+    *,
+    chains: Mapping[int, ChainPort],
+    clock: Callable[[], datetime],
+    pepper: bytes,
+    local_chains: Mapping[int, LocalChainPort] | None = None,
+    allow_private_webhooks: bool = False,
+    ready: Ready | None = None,
+    wake: Doorbell | None = None,
+) -> Litestar:
+    """Build the application.
+
+    Args:
+        gateway: books, networks, tokens.
+        chains: ports to the configured chains; contract wallets are asked there about their signatures.
+        clock: the system's time.
+        pepper: key under which API keys are hashed.
+        local_chains: development chains whose time test clocks move.
+        allow_private_webhooks: lets endpoints name private addresses; for development only.
+        ready: more reasons than the database's for `/readyz` to say no.
+        wake: rings the workers after a write.
+    """
+    api = Api(
+        gateway=gateway,
+        chains=chains,
+        clock=clock,
+        pepper=pepper,
+        local_chains=local_chains or {},
+        wake=wake,
+        allow_private_webhooks=allow_private_webhooks,
+    )
+
+    return _Application(
+        clock,
+        route_handlers=[
+            *(serving.handler(api, endpoint) for endpoint in ENDPOINTS),
+            _healthz,
+            _readyz(gateway, ready),
+            _described(gateway.public_url),
+        ],
+        exception_handlers=problems.HANDLERS,
+        request_max_body_size=BODY_BYTES_MAX,
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+
+
+class _Application(Litestar):
+    """Names every request, and writes the name and the time it took on every answer, errors included."""
+
+    __slots__ = ("_clock",)
+
+    def __init__(self, clock: Callable[[], datetime], **options: Any) -> None:
+        super().__init__(**options)
+        self._clock = clock
+
+    async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive, send: Send) -> None:  # type: ignore[override]
+        """Serve one connection."""
+        if scope["type"] != ScopeType.HTTP:
+            await super().__call__(scope, receive, send)
+            return
+        started = time.perf_counter()
+        name = new_id("req", self._clock())
+        known = log.request_id.set(name)
+
+        async def named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                took = (time.perf_counter() - started) * 1000
+                headers = MutableScopeHeaders.from_message(message)
+                headers["Request-Id"] = name
+                headers["Server-Timing"] = f"app;dur={took:.1f}"
+                headers["Stripe-Version"] = API_VERSION
+                headers["Cache-Control"] = "no-store"
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        try:
+            await super().__call__(scope, receive, named)
+        finally:
+            log.request_id.reset(known)
+
+
+@get("/healthz", media_type=MediaType.JSON, sync_to_thread=False)
+def _healthz() -> dict[str, str]:
+    """Say that the process answers."""
+    return {"status": "ok"}
+
+
+def _readyz(gateway: Gateway, ready: Ready | None) -> HTTPRouteHandler:
+    @get("/readyz", media_type=MediaType.JSON)
+    async def readyz() -> Response[bytes]:
+        """Say whether requests can be served, and if not, why."""
+        try:
+            await gateway.books.check()
+            reasons = await ready() if ready is not None else []
+        except BooksError:
+            _log.warning("the database cannot be used", exc_info=True)
+            reasons = ["the database cannot be used"]
+        body = {"status": "not_ready" if reasons else "ready", "problems": reasons}
+        return Response(msgspec.json.encode(body), status_code=503 if reasons else 200, media_type=MediaType.JSON)
+
+    return readyz
+
+
+def _described(public_url: str) -> HTTPRouteHandler:
+    encoded = msgspec.json.encode(openapi.document(server=public_url or "/"))
+
+    @get("/openapi.json", media_type=MediaType.JSON, sync_to_thread=False)
+    def described() -> Response[bytes]:
+        """Describe the API."""
+        return Response(encoded, media_type=MediaType.JSON)
+
+    return described

@@ -1,0 +1,143 @@
+"""`/v1/prices`: how much, and how often."""
+
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from gateway.api.endpoint import UPDATE, Call, Endpoint, Retrieve, reads, writes
+from gateway.api.fields import Id, Metadata, Text, Word, given, known, metadata
+from gateway.api.forms import Params
+from gateway.api.pagination import ListParams
+from gateway.db import catalog
+from gateway.db.pages import Page
+from gateway.domain.catalog import Price
+from gateway.domain.errors import NotFound
+from gateway.domain.period import Interval, IntervalUnit
+from gateway.services import catalog as services
+from gateway.services.catalog import NewPrice, PriceFields, ProductFields
+from gateway.wire.catalog import PriceObject
+
+_KIND: Final = "price"
+
+LookupKey = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class RecurringParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often it is billed (C20)."""
+
+    interval: Literal["day", "week", "month", "year"]
+    interval_count: Annotated[int, Meta(ge=1, le=1095)] = 1
+    usage_type: Literal["licensed"] = "licensed"
+
+
+class ProductData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A product that is made together with its price."""
+
+    name: Word
+    active: bool = True
+    description: Text | None = None
+    metadata: Metadata = None
+
+
+class CreatePrice(Params, frozen=True, kw_only=True):
+    """A new price; either `product` or `product_data`. `unit_amount` counts minor units of the currency."""
+
+    currency: Annotated[str, Meta(min_length=3, max_length=3)]
+    unit_amount: int
+    product: Id | None = None
+    product_data: ProductData | None = None
+    recurring: RecurringParams | None = None
+    active: bool = True
+    nickname: Word | None = None
+    lookup_key: LookupKey | None = None
+    metadata: Metadata = None
+
+
+class UpdatePrice(Params, frozen=True, kw_only=True):
+    """What to change; amount and interval of a price never change."""
+
+    active: bool | UnsetType = UNSET
+    nickname: Word | UnsetType | None = UNSET
+    lookup_key: LookupKey | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType = UNSET
+
+
+class ListPrices(ListParams, frozen=True, kw_only=True):
+    """Which prices."""
+
+    product: Id | None = None
+    active: bool | None = None
+    currency: Annotated[str, Meta(min_length=3, max_length=3)] | None = None
+    lookup_keys: list[LookupKey] | None = None
+
+
+@writes("/v1/prices", kind=_KIND, params=CreatePrice, answer=PriceObject, rings=("webhooks",))
+async def create(call: Call, body: CreatePrice) -> Price:
+    """Create a price."""
+    recurring, inline = body.recurring, body.product_data
+    new = NewPrice(
+        currency=body.currency,
+        unit_amount=body.unit_amount,
+        interval=None if recurring is None else Interval(IntervalUnit(recurring.interval), recurring.interval_count),
+        product_id=body.product,
+        product=None
+        if inline is None
+        else ProductFields(
+            given=frozenset(),
+            name=inline.name,
+            active=inline.active,
+            description=inline.description,
+            metadata=metadata(inline.metadata),
+        ),
+    )
+    fields = PriceFields(
+        given=frozenset(),
+        active=body.active,
+        nickname=body.nickname,
+        lookup_key=body.lookup_key,
+        metadata=metadata(body.metadata),
+    )
+    return await services.create_price(
+        call.conn, call.gateway, scope=call.scope, new=new, fields=fields, now=call.now, origin=call.origin
+    )
+
+
+@reads("/v1/prices/{id:str}", kind=_KIND, params=Retrieve, answer=PriceObject)
+async def retrieve(call: Call, _: Retrieve) -> Price:
+    """Retrieve a price."""
+    found = await catalog.get_price(call.conn, call.scope, call.id)
+    if found is None:
+        raise NotFound(_KIND, call.id)
+    return found
+
+
+@writes("/v1/prices/{id:str}", kind=_KIND, params=UpdatePrice, answer=PriceObject, methods=UPDATE, rings=("webhooks",))
+async def update(call: Call, body: UpdatePrice) -> Price:
+    """Update a price."""
+    values = known(body, "active", "nickname", "lookup_key", "metadata")
+    names = given(body, without=frozenset({"expand"}))
+    return await services.update_price(
+        call.conn,
+        call.gateway,
+        scope=call.scope,
+        price_id=call.id,
+        fields=PriceFields(given=names, **values),
+        now=call.now,
+        origin=call.origin,
+    )
+
+
+@reads("/v1/prices", kind=_KIND, params=ListPrices, answer=PriceObject, is_list=True)
+async def listed(call: Call, query: ListPrices) -> Page[Price]:
+    """List prices."""
+    return await catalog.page_prices(
+        call.conn,
+        query.page(call),
+        product=query.product,
+        active=query.active,
+        currency=query.currency.lower() if query.currency is not None else None,
+        lookup_keys=query.lookup_keys,
+    )
+
+
+ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (create, retrieve, update, listed)

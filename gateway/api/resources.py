@@ -1,0 +1,36 @@
+"""All routes of `/v1`, in the order in which they are described."""
+
+from typing import Any, Final
+
+from gateway.api import (
+    account,
+    charge_intents,
+    charges,
+    clocks,
+    customers,
+    events,
+    invoices,
+    mandates,
+    payment_methods,
+    prices,
+    products,
+    subscriptions,
+    webhook_endpoints,
+)
+from gateway.api.endpoint import Endpoint
+
+ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
+    *customers.ENDPOINTS,
+    *products.ENDPOINTS,
+    *prices.ENDPOINTS,
+    *payment_methods.ENDPOINTS,
+    *subscriptions.ENDPOINTS,
+    *invoices.ENDPOINTS,
+    *charge_intents.ENDPOINTS,
+    *charges.ENDPOINTS,
+    *mandates.ENDPOINTS,
+    *events.ENDPOINTS,
+    *webhook_endpoints.ENDPOINTS,
+    *clocks.ENDPOINTS,
+    *account.ENDPOINTS,
+)
