@@ -87,9 +87,7 @@ def _collection(bench: Bench) -> _Steps:
 
         async def step(chain: ChainPort = chain, signer: Signer = signer, opened: Step = opened) -> int:
             await opened()
-            return await collection.collect_due(
-                bench.gateway, chain, signer, now=bench.clock(), limit=BATCH, owner=bench.owner
-            )
+            return await collection.collect_due(bench.gateway, chain, signer, now=bench.clock(), limit=BATCH)
 
         yield f"{COLLECTION} {chain.chain_id} {signer.address}", step, False
 

@@ -112,6 +112,11 @@ def hold(delivery: Delivery, until: datetime) -> Delivery:
     return replace(delivery, next_attempt_at=until)
 
 
+def abandon(delivery: Delivery, error: str) -> Delivery:
+    """Try it no more: its endpoint is not there to receive it."""
+    return replace(delivery, status=DeliveryStatus.FAILED, next_attempt_at=None, last_error=error)
+
+
 def delivered(delivery: Delivery, status_code: int, now: datetime) -> Delivery:
     """The endpoint answered with a 2xx."""
     return replace(

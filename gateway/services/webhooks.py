@@ -68,7 +68,7 @@ async def deliver_due(gateway: Gateway, http: HttpPort, *, now: datetime, limit:
     served = await asyncio.gather(*(_serve(http, queue, now) for queue in queues.values()))
     results = [result for of_endpoint in served for result in of_endpoint]
     failpoint(Failpoint.DELIVERY_SENT)
-    await _write_down(gateway, results, now)
+    await _write_down(gateway, results)
     failpoint(Failpoint.DELIVERY_COMMITTED)
     return len(results)
 
@@ -107,7 +107,7 @@ async def _serve(http: HttpPort, queue: Sequence[_Parcel], now: datetime) -> lis
 async def _try(http: HttpPort, parcel: _Parcel, now: datetime) -> _Result:
     delivery, endpoint, record = parcel.delivery, parcel.endpoint, parcel.record
     if endpoint.status is EndpointStatus.DISABLED:
-        return _Result(rules.failed(delivery, None, "the endpoint is disabled", now))
+        return _Result(rules.abandon(delivery, "the endpoint is disabled"))
     name = public_type(record.type, endpoint.profile) or record.type
     body = wire.event(record, name, pending_webhooks=1)
     headers = signatures.headers(message_id=record.id, timestamp=to_unix(now), body=body, secrets=endpoint.secrets(now))
@@ -147,7 +147,7 @@ def _line(
     )
 
 
-async def _write_down(gateway: Gateway, results: Sequence[_Result], now: datetime) -> None:
+async def _write_down(gateway: Gateway, results: Sequence[_Result]) -> None:
     silent = {
         result.delivery.endpoint_id: result.delivery.next_attempt_at
         for result in results
@@ -160,9 +160,9 @@ async def _write_down(gateway: Gateway, results: Sequence[_Result], now: datetim
         await webhooks.save_deliveries(conn, [result.delivery for result in results])
         await webhooks.add_attempts(conn, [result.attempt for result in results if result.attempt is not None])
         for endpoint_id, until in silent.items():
-            await webhooks.hold_endpoint(conn, endpoint_id, now=now, until=until)
+            await webhooks.hold_endpoint(conn, endpoint_id, until=until)
         for endpoint in (await webhooks.load(conn, given_up)).values() if given_up else ():
             if endpoint.status is EndpointStatus.ENABLED:
-                await webhooks.save(conn, rules.disable(endpoint))
+                await webhooks.save_endpoint(conn, rules.disable(endpoint))
                 _log.error("endpoint disabled after 72 hours without success", extra={"endpoint": endpoint.id})
         failpoint(Failpoint.DELIVERY_WRITTEN)
