@@ -12,13 +12,13 @@ from typing import Any, Final
 import msgspec
 
 from gateway.api.forms import Tree
+from gateway.api.related import related
 from gateway.db import catalog, charge_intents, charges, invoices, mandates, subscriptions, test_clocks
 from gateway.db.engine import Connection
 from gateway.domain.catalog import Scope
 from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.errors import InvalidRequest
 from gateway.services.gateway import Gateway
-from gateway.services.recording import related_to
 from gateway.wire import payments, render
 
 DEPTH_MAX: Final = 4
@@ -199,11 +199,11 @@ def _collect(expansion: Expansion, nodes: Sequence[Tree], places: dict[str, list
 
 async def _load(conn: Connection, gateway: Gateway, scope: Scope, kind: str, ids: set[str]) -> Mapping[str, Tree]:
     found = await _LOADERS[kind](conn, scope, sorted(ids))
-    related = await related_to(conn, gateway, found.values())
+    beside = await related(conn, gateway, found.values())
     if kind == "payment_intent":
         values: list[ChargeIntent] = list(found.values())
-        return {value.id: msgspec.to_builtins(payments.payment_intent(value, related)) for value in values}
-    return {key: msgspec.to_builtins(render.render(value, related)) for key, value in found.items()}
+        return {value.id: msgspec.to_builtins(payments.payment_intent(value, beside)) for value in values}
+    return {key: msgspec.to_builtins(render.render(value, beside)) for key, value in found.items()}
 
 
 def _put(

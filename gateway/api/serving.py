@@ -13,11 +13,11 @@ from gateway.api import expand, forms, idempotency
 from gateway.api.auth import authenticate
 from gateway.api.endpoint import Api, Call, Endpoint
 from gateway.api.pagination import list_of
+from gateway.api.related import related
 from gateway.db.engine import Connection
 from gateway.db.errors import WriteConflict
 from gateway.db.pages import Page
 from gateway.domain.errors import NotFound
-from gateway.services.recording import related_to
 
 WRITE_TRIES_MAX: Final = 3
 """How often a request is begun again when other writers were faster."""
@@ -154,8 +154,8 @@ async def _answer(call: Call, endpoint: Endpoint[Any], result: Any, wanted: expa
     if values and isinstance(values[0], msgspec.Struct):
         shapes: list[msgspec.Struct] = values
     else:
-        related = await related_to(call.conn, call.gateway, values)
-        shapes = [endpoint.shape(value, related) for value in values]
+        beside = await related(call.conn, call.gateway, values)
+        shapes = [endpoint.shape(value, beside) for value in values]
     entries: list[Any] = list(shapes)
     if wanted.references or wanted.embedded:
         entries = list(await expand.expand(call.conn, call.gateway, call.scope, shapes, wanted))

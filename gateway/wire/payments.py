@@ -19,6 +19,7 @@ from gateway.wire.common import Reason, decimal_amount, reason, shown_address, s
 from gateway.wire.related import Related
 
 _FAILED_LIKE: Final = frozenset({Action.CUSTOMER_ACTION, Action.NEW_PAYMENT_METHOD})
+_ALLOWANCE_CODES: Final = frozenset({"insufficient_allowance", "allowance_revoked", "permit_expired"})
 _STRIPE_STATUS: Final[Mapping[Status, str]] = {
     Status.FAILED: "requires_payment_method",
     Status.REVERSED: "requires_payment_method",
@@ -241,6 +242,13 @@ def _next_action(mandate: Mandate, related: Related) -> NextAction:
     )
 
 
+def _asks_wallet(intent: ChargeIntent, mandate: Mandate) -> bool:
+    """Whether only the wallet can help: it has not signed yet, or it allows too little."""
+    if intent.status is Status.REQUIRES_ACTION:
+        return mandate.status is MandateStatus.PENDING
+    return intent.status is Status.FAILED and intent.reason.code in _ALLOWANCE_CODES
+
+
 def _last_error(status: Status, why: StatusReason, charge: str | None, method: str | None) -> PaymentError | None:
     failed = status is Status.FAILED or why.action in _FAILED_LIKE
     if not failed or charge is None or status in {Status.SUCCEEDED, Status.PROCESSING, Status.CANCELED}:
@@ -258,7 +266,6 @@ def _intent(
     value: ChargeIntent, related: Related, name: Literal["charge_intent", "payment_intent"], status: str
 ) -> ChargeIntentObject:
     mandate = related.mandates.get(value.mandate_id) if value.mandate_id is not None else None
-    asks_wallet = value.status is Status.REQUIRES_ACTION and mandate is not None
     paid = value.status is Status.SUCCEEDED
     return ChargeIntentObject(
         id=value.id,
@@ -280,7 +287,7 @@ def _intent(
         mandate=value.mandate_id,
         mandate_period=value.mandate_period,
         metadata=value.metadata,
-        next_action=_next_action(mandate, related) if asks_wallet and mandate is not None else None,
+        next_action=_next_action(mandate, related) if mandate is not None and _asks_wallet(value, mandate) else None,
         next_payment_attempt=unix(value.wake_at),
         payment_method=value.payment_method_id,
         status=status,
