@@ -20,4 +20,4 @@ def with_tail(message: str, log: Path) -> str:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
     except OSError:
         lines = []
-    return message if not lines else "\n".join([f"{message} The end of {log}:", *(f"    {line}" for line in lines)])
+    return message if not lines else "\n".join([message, f"The end of {log}:", *(f"    {line}" for line in lines)])
