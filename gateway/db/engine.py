@@ -21,7 +21,7 @@ from gateway.db.errors import BooksUnavailable, SchemaOutdated
 Connection = AsyncConnection
 """What every function of `gateway.db` takes first."""
 
-BUSY_TIMEOUT_MS: Final = 10_000
+LOCK_TIMEOUT_MS: Final = 10_000
 """How long a writer waits for another process or transaction before it is a `WriteConflict`."""
 
 IDLE_IN_TRANSACTION_MS: Final = 60_000
@@ -37,7 +37,6 @@ _SQLITE_PRAGMAS: Final = (
     # Signed bytes must be on the disk before they leave the machine: fsync at each commit.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
     "PRAGMA cache_size = -32768",
     "PRAGMA temp_store = MEMORY",
 )
@@ -60,7 +59,7 @@ class Books:
             event.listen(engine.sync_engine, "before_cursor_execute", self._count)
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, *, lock_timeout_ms: int = LOCK_TIMEOUT_MS) -> Self:
         """Make the books of `sqlite+aiosqlite:///path` or `postgresql+asyncpg://…`; connects when first used.
 
         Raises:
@@ -73,9 +72,10 @@ class Books:
                 "The database URL is not one. Expected sqlite+aiosqlite:///path or postgresql+asyncpg://user@host/name."
             ) from error
         if parsed.drivername == "sqlite+aiosqlite" and parsed.database not in {None, "", ":memory:"}:
-            return cls(parsed, _sqlite(parsed, readonly=False), _sqlite(parsed, readonly=True))
+            writer, reader = (_sqlite(parsed, lock_timeout_ms, readonly=readonly) for readonly in (False, True))
+            return cls(parsed, writer, reader)
         if parsed.drivername == "postgresql+asyncpg":
-            engine = _postgresql(parsed)
+            engine = _postgresql(parsed, lock_timeout_ms)
             return cls(parsed, engine, engine)
         raise BooksUnavailable(
             f"Cannot open {parsed.render_as_string(hide_password=True)}. "
@@ -149,11 +149,11 @@ class Books:
         self.statements += not statement.startswith("BEGIN")
 
 
-def _sqlite(url: URL, *, readonly: bool) -> AsyncEngine:
+def _sqlite(url: URL, lock_timeout_ms: int, *, readonly: bool) -> AsyncEngine:
     engine = create_async_engine(
         url,
         # We begin transactions ourselves; the driver must not.
-        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
+        connect_args={"isolation_level": None, "timeout": lock_timeout_ms / 1000},
         pool_size=SQLITE_READERS if readonly else 1,
         max_overflow=0,
     )
@@ -174,10 +174,10 @@ def _sqlite(url: URL, *, readonly: bool) -> AsyncEngine:
     return engine
 
 
-def _postgresql(url: URL) -> AsyncEngine:
+def _postgresql(url: URL, lock_timeout_ms: int) -> AsyncEngine:
     settings = {
         "application_name": "dues",
-        "lock_timeout": str(BUSY_TIMEOUT_MS),
+        "lock_timeout": str(lock_timeout_ms),
         "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
         # Compiling plans costs more than our short statements take.
         "jit": "off",
