@@ -7,7 +7,7 @@ chain before the transaction that stores them (`verify`), and again by the contr
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from chain import eip712
@@ -28,6 +28,9 @@ from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin
 
 _SALT_BITS: Final = 256
+MINING_MARGIN: Final = timedelta(hours=24)
+"""How long after the first payment window a registration that was broadcast in time may still be mined (ST-31)."""
+
 PERIODS_MAX: Final = 4094
 """Numbers that the contract's 12-bit counter can hold."""
 
@@ -45,7 +48,7 @@ class MandateRequest:
 
 
 def prepare(request: MandateRequest, now: datetime) -> Moved[Mandate]:
-    """Fix the terms of a new mandate; its signature may be used until the first payment window closes."""
+    """Fix the terms of a new mandate; its signature may be used a little longer than the first payment may take."""
     method, subscription = request.payment_method, request.subscription
     unit, every = subscription.interval.on_chain
     terms = MandateTerms(
@@ -59,7 +62,7 @@ def prepare(request: MandateRequest, now: datetime) -> Moved[Mandate]:
         start=to_unix(subscription.anchor),
         periods=request.periods,
         arrears=request.arrears,
-        deadline=to_unix(now + FIRST_PAYMENT_WINDOW),
+        deadline=to_unix(now + FIRST_PAYMENT_WINDOW + MINING_MARGIN),
         salt=secrets.randbits(_SALT_BITS),
     )
     return domain.prepare(

@@ -11,6 +11,8 @@ from chain.signer import DevelopmentSigner
 from chain.testing import FakeChain
 from gateway.db import accounts, blocks, catalog, charge_intents, charges, events, invoices, mandates, subscriptions
 from gateway.db.engine import Books
+from gateway.db.events import EventRecord
+from gateway.db.pages import PageRequest
 from gateway.domain.catalog import Scope
 from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
@@ -71,6 +73,7 @@ class House:
             await accounts.add(conn, factories.account())
             await catalog.add_products(conn, [factories.product()])
             await catalog.add_prices(conn, [factories.price()])
+        chain.mine(timestamp=chain.head_timestamp + 1)
         await submission.open_lane(gateway, chain, operator)
         return house
 
@@ -85,6 +88,7 @@ class House:
         wallet = signer(0x1000 + number)
         self.wallets[wallet.address] = wallet
         self.chain.fund(factories.TOKEN, wallet.address, balance, allowance)
+        self.chain.mine(timestamp=self.chain.head_timestamp + 1)
         customer = factories.customer(id=factories.numbered("cus", number))
         method = factories.payment_method(
             id=factories.numbered("pm", number), customer_id=customer.id, owner=wallet.address
@@ -134,15 +138,15 @@ class House:
         return done + await billing.finalize_due(self.gateway, now=self.now)
 
     async def collect(self) -> int:
-        return await collection.collect_due(self.gateway, self.chain, self.operator, now=self.now, owner="test")
+        return await collection.collect_due(self.gateway, self.chain, self.operator, now=self.now)
 
     async def send(self) -> int:
         return await submission.advance(self.gateway, self.chain, self.operator, now=self.now, owner="test")
 
     async def watch(self) -> int:
-        """Follow the chain and settle what is final."""
-        done = await indexing.converge(self.gateway, self.chain, now=self.now)
-        return done + await settlement.settle(self.gateway, chain_id=self.chain.chain_id, now=self.now)
+        """Follow the chain and settle what is final; returns how much was settled."""
+        await indexing.converge(self.gateway, self.chain, now=self.now)
+        return await settlement.settle(self.gateway, chain_id=self.chain.chain_id, now=self.now)
 
     async def pump(self) -> None:
         """Let every role work, and the chain mine, until nothing is left to do now."""
@@ -150,7 +154,7 @@ class House:
         for _ in range(ROUNDS_MAX):
             done = await self.bill() + await self.collect()
             await self.send()
-            self.chain.mine(timestamp=max(self.chain.head_timestamp, to_unix(self.now)))
+            self.chain.mine(timestamp=max(self.chain.head_timestamp + 1, to_unix(self.now)))
             done += await self.watch()
             quiet = 0 if done else quiet + 1
             if quiet > 4:
@@ -199,16 +203,24 @@ class House:
 
     async def event_types(self, object_id: str | None = None) -> list[str]:
         """Types of all events, oldest first."""
+        found: list[EventRecord] = []
         async with self.gateway.books.read() as conn:
-            page = await events.page(conn, scope=self.scope, limit=1000)
-        found = sorted(page.items, key=lambda event: event.sequence)
+            while True:
+                after = found[-1].id if found else None
+                page = await events.page(conn, PageRequest(scope=self.scope, limit=100, starting_after=after))
+                found.extend(page.items)
+                if not page.has_more:
+                    break
+        found.reverse()
         return [str(event.type) for event in found if object_id in (None, event.object_id)]
 
     def charged(self) -> list[tuple[str, int, int]]:
         """(mandate, period, amount) of every `Charged` event on the canonical chain."""
         from chain.logs import decode_logs
 
-        found = decode_logs([log for block in self.chain.blocks for log in block.logs if log.address == factories.CONTRACT])
+        found = decode_logs(
+            [log for block in self.chain.blocks for log in block.logs if log.address == factories.CONTRACT]
+        )
         return [(event.mandate_id, event.period, event.amount) for event in found if isinstance(event, Charged)]
 
     def balance(self, wallet: Address) -> int:

@@ -218,7 +218,6 @@ async def test_a_period_that_somebody_else_collected_is_paid_without_a_second_pu
     active = await house.active()
     mandate = await house.mandate(active)
     await house.go_to(active.period_end)
-    house.chain.mine(timestamp=int(house.now.timestamp()) + 1)
     from chain.mandates import charge_data
     from chain.primitives import ChargeItem
 
