@@ -105,7 +105,7 @@ async def advance(gateway: Gateway, chain: ChainPort, signer: Signer, *, now: da
     if not entries:
         return 0
     async with gateway.books.write() as conn:
-        lane = await transactions.take_lane(conn, chain.chain_id, signer.address, owner, now, LEASE)
+        lane = await transactions.take_lane(conn, chain.chain_id, signer.address, owner=owner, now=now, lease=LEASE)
         if lane is None:
             return 0
         entries = await _entries(conn, chain.chain_id, signer)
@@ -283,7 +283,7 @@ async def _write_down(
     if not changed and not made:
         return 0
     async with gateway.books.write() as conn:
-        await transactions.check_lease(conn, lane, now)
+        await transactions.check_lease(conn, lane)
         await transactions.save_many(conn, changed)
         await transactions.add_attempts(conn, made)
         if alarms:
