@@ -57,9 +57,10 @@ class Consumer:
         with self._lock:
             return sorted(self._heard.values(), key=lambda event: event.sequence)
 
-    def has(self, event_type: str, object_id: str | None = None) -> bool:
-        """Whether an event of this type came, about this object if one is named."""
-        return any(event.type == event_type and object_id in {None, event.object_id} for event in self.heard())
+    def sequence_of(self, event_type: str, object_id: str) -> int | None:
+        """Sequence of the first event of this type about this object; None when none came yet."""
+        found = (event for event in self.heard() if (event.type, event.object_id) == (event_type, object_id))
+        return next((event.sequence for event in found), None)
 
     async def _receive(self, request: web.Request) -> web.Response:
         body = await request.read()

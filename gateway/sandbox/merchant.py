@@ -121,15 +121,17 @@ class Shop:
         return _plain(self._stripe.deserialize(self._stripe.raw_request(method, path, **params), api_mode="V1"))
 
 
-def sign_action(wallet: DevelopmentSigner, action: Json) -> tuple[str, dict[str, Any]]:
+def sign_action(wallet: DevelopmentSigner, action: Json, permit_nonce: int) -> tuple[str, dict[str, Any]]:
     """What a wallet does with `next_action`: sign the mandate, and the token's permit. No transaction, no gas.
+
+    `permit_nonce` is the wallet's next one at the token, which only the chain knows.
 
     Returns the signature of the mandate as hex, and the permit in the form that `confirm` takes.
     """
     asked = action["approve_allowance"]
     signature = wallet.sign_typed_data(asked["eip712"])
-    message = asked["permit"]["message"]
-    permit = wallet.sign_typed_data(asked["permit"])
+    message = {**asked["permit"]["message"], "nonce": str(permit_nonce)}
+    permit = wallet.sign_typed_data({**asked["permit"], "message": message})
     return "0x" + signature.hex(), {
         "value": str(message["value"]),
         "deadline": int(message["deadline"]),

@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.status import Status
-from rich.table import Table
 from rich.text import Text
 
 from gateway.sandbox.errors import StoryBroken
@@ -20,9 +18,10 @@ WAIT_SECONDS: Final = 40.0
 """Longest wait for one thing to become true; on an idle machine each takes about a second."""
 
 _POLL_SECONDS: Final = 0.1
-_WIDTH_MAX: Final = 100
-_TITLE_WIDTH: Final = 78
-_LABEL_WIDTH: Final = 18
+_WIDTH_MAX: Final = 112
+"""A transaction hash beside its label fits; wider lines are harder to read."""
+
+_LABEL_WIDTH: Final = 17
 
 
 class Step:
@@ -71,7 +70,7 @@ class Narrator:
 
     def __init__(self, console: Console | None = None, check: Callable[[], None] = lambda: None) -> None:
         """`check` is asked while waiting; it raises when it is pointless to wait on."""
-        self.console = console or Console(highlight=False, soft_wrap=False)
+        self.console = console or _console()
         self.check = check
         self.steps = 0
         self.claims = 0
@@ -115,16 +114,20 @@ class Narrator:
             self._print(mark, style, title, time.monotonic() - began, step)
 
     def _print(self, mark: str, style: str, title: str, seconds: float, step: Step) -> None:
-        head = Table.grid(padding=(0, 1))
-        head.add_column(width=3, justify="right")
-        head.add_column(width=_TITLE_WIDTH)
-        head.add_column(justify="right")
-        head.add_row(Text(mark, style=style), Text(title, style="bold"), Text(f"{seconds:.1f} s", style="dim"))
-        self.console.print(head)
-        body = Table.grid(padding=(0, 1))
-        body.add_column(width=_LABEL_WIDTH, style="dim")
-        body.add_column(overflow="fold")
+        took = f"{seconds:.1f} s"
+        gap = " " * max(self.console.width - len(mark) - len(title) - len(took) - 2, 1)
+        head = [(f"{mark} ", style), (title, "bold"), (gap, ""), (took, "dim")]
+        self.console.print(Text.assemble(*head), soft_wrap=True)
         for tick, label, value in step.lines:
-            body.add_row(label, Text(f"{tick} {value}", style="green") if tick else Text(value))
-        if step.lines:
-            self.console.print(Padding(body, (0, 0, 1, 4)))
+            row = Text.assemble(
+                (f"   {label:<{_LABEL_WIDTH}} ", "dim"), (f"{tick} {value}" if tick else value, "green" if tick else "")
+            )
+            self.console.print(row, soft_wrap=True)
+        self.console.print()
+
+
+def _console() -> Console:
+    """The terminal as it is, but not wider than a person reads; files and pipes get the full width."""
+    console = Console(highlight=False)
+    console.width = min(console.width, _WIDTH_MAX) if console.is_terminal else _WIDTH_MAX
+    return console

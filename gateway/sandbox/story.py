@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from chain.checksum import checksum
-from chain.erc20 import token_facts
+from chain.erc20 import permit_nonce, token_facts
 from chain.local_node import LOCAL_CHAIN_ID
 from chain.logs import contract_logs, decode_logs
 from chain.primitives import BlockTag, Charged
@@ -129,7 +129,9 @@ class Story:
     def _wallet_signs(self, action: Json, intent_id: str) -> None:
         with self.narrator.step("The wallet signs twice and sends nothing; the gateway collects") as step:
             before = self._balances()
-            signature, permit = sign_action(self._wallet, action)
+            token = self.world.deployed.token
+            nonce = self.world.backstage.call(permit_nonce(self.world.chain, token, self._wallet.address))
+            signature, permit = sign_action(self._wallet, action, nonce)
             step.show("mandate signature", short(signature, keep=20))
             self.shop.confirm(intent_id, signature, permit)
             self._settled(step, intent_id)
@@ -138,27 +140,35 @@ class Story:
             self._show_charge(step, intent, before)
             wallet_nonce = self.world.backstage.call(self.world.chain.nonce(self._wallet.address, BlockTag.LATEST))
             step.claim("the wallet sent no transaction and paid no gas", holds=wallet_nonce == 0, found=wallet_nonce)
-            self._provisioned(step)
+            self._provisioned(step, intent_id)
 
     def _settled(self, step: Step, intent_id: str) -> None:
-        seen: list[str] = []
+        over = {"succeeded", "failed", "canceled"}
+        step.wait(
+            "the payment is final",
+            lambda: self.shop.intent(intent_id)["status"] in over,
+            found=lambda: self.shop.intent(intent_id)["status_reason"],
+        )
+        told = [e for e in self.shop.events() if e["data"]["object"]["id"] == intent_id]
+        history = [str(event["data"]["object"]["status"]) for event in told]
+        steps = [status for i, status in enumerate(history) if history[:i][-1:] != [status]]
+        step.show("charge intent", f"{intent_id} {' → '.join(steps)}")
+        expected = ["requires_action", "processing", "succeeded"]
+        step.claim("it was `processing` until it was final", holds=steps == expected, found=steps)
 
-        def is_over() -> bool:
-            status = str(self.shop.intent(intent_id)["status"])
-            if status not in seen[-1:]:
-                seen.append(status)
-            return status in {"succeeded", "failed", "canceled"}
+    def _provisioned(self, step: Step, intent_id: str) -> None:
+        consumer = self.world.consumer
 
-        step.wait("the payment is final", is_over, found=lambda: self.shop.intent(intent_id)["status_reason"])
-        step.show("charge intent", f"{intent_id} {' → '.join(seen)}")
-        step.claim("it was `processing` until it was final", holds=seen[-2:] == ["processing", "succeeded"], found=seen)
-
-    def _provisioned(self, step: Step) -> None:
         def heard() -> bool:
-            return self.world.consumer.has("customer.subscription.created", self.subscription_id)
+            return consumer.sequence_of("customer.subscription.created", self.subscription_id) is not None
 
         step.wait("the webhook consumer hears that it may provision", heard, found=self._last_heard)
-        step.claim("webhook customer.subscription.created arrived after the money was final", holds=True)
+        final = consumer.sequence_of("charge_intent.succeeded", intent_id) or 0
+        created = consumer.sequence_of("customer.subscription.created", self.subscription_id) or 0
+        step.claim(
+            f"customer.subscription.created ({created}) came after the money was final ({final})",
+            holds=0 < final < created,
+        )
 
     def _renewal_is_paid(self, title: str) -> None:
         with self.narrator.step(title) as step:
@@ -211,7 +221,9 @@ class Story:
             step.claim("the subscription is canceled", holds=canceled["status"] == "canceled", found=canceled["status"])
 
             def heard() -> bool:
-                return self.world.consumer.has("customer.subscription.deleted", self.subscription_id)
+                return (
+                    self.world.consumer.sequence_of("customer.subscription.deleted", self.subscription_id) is not None
+                )
 
             step.wait("customer.subscription.deleted arrives", heard, found=self._last_heard)
 
