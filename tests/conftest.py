@@ -1,3 +1,3 @@
 """Fixtures that all tests share; each lives in a module of `tests.fixtures`."""
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.books"]
+pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.books", "tests.fixtures.redis"]
