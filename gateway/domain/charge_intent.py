@@ -17,7 +17,7 @@ from gateway.domain.dunning import RetryPolicy
 from gateway.domain.errors import IllegalTransition
 from gateway.domain.events import EventType
 from gateway.domain.mandate import Mandate
-from gateway.domain.transition import Action, Event, Moved, StateChange, StatusReason, check
+from gateway.domain.transition import Action, Event, Moved, StateChange, StatusReason, check, only_from
 
 KIND: Final = "charge_intent"
 
@@ -227,6 +227,7 @@ def fail(
 
 def postpone(intent: ChargeIntent, reason: StatusReason, until: datetime, now: datetime) -> Moved[ChargeIntent]:
     """An attempt could not be made, for reasons that are ours: it is due again at `until` and did not count."""
+    only_from(KIND, intent.id, PAYABLE | {Status.PROCESSING}, intent.status, Status.FAILED)
     after = replace(intent, reason=reason, next_attempt_at=until)
     if intent.status is not Status.PROCESSING:
         return Moved(value=after, before=intent)

@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway.domain.catalog import Scope
 from gateway.domain.events import EventType
-from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check
+from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check, only_from
 
 KIND: Final = "invoice"
 
@@ -137,7 +137,8 @@ def draft(invoice: Invoice) -> Moved[Invoice]:
 
 
 def finalize(invoice: Invoice, number: str, now: datetime) -> Moved[Invoice]:
-    """Fix the amounts and give it its number; from now on it is owed (ST-53)."""
+    """Fix the amounts and give it its number; from now on it is owed (ST-53). Only a draft can be finalised."""
+    only_from(KIND, invoice.id, {Status.DRAFT}, invoice.status, Status.OPEN)
     after = replace(
         invoice,
         status=Status.OPEN,
@@ -204,5 +205,6 @@ def stop_advancing(invoice: Invoice, now: datetime) -> Moved[Invoice]:
 
 def reopen(invoice: Invoice, reason: StatusReason, now: datetime) -> Moved[Invoice]:
     """The final transfer that paid it is gone from the chain."""
+    only_from(KIND, invoice.id, {Status.PAID}, invoice.status, Status.OPEN)
     after = replace(invoice, status=Status.OPEN, reason=reason, amount_paid=0, paid_at=None)
     return _move(invoice, after, now, EventType.INVOICE_UPDATED)

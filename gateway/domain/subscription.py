@@ -14,7 +14,7 @@ from gateway.domain.catalog import Scope
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventType
 from gateway.domain.period import Interval, Period, period, period_at
-from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check
+from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check, only_from
 
 KIND: Final = "subscription"
 
@@ -194,6 +194,7 @@ def require_customer(subscription: Subscription, reason: StatusReason, now: date
 
 def activate(subscription: Subscription, now: datetime) -> Moved[Subscription]:
     """The first payment is final (FR-19, C06)."""
+    only_from(KIND, subscription.id, AWAITING_FIRST_PAYMENT, subscription.status, Status.ACTIVE)
     after = replace(
         subscription,
         status=Status.ACTIVE,
@@ -269,6 +270,7 @@ def renew(subscription: Subscription, now: datetime) -> Moved[Subscription]:
             before=subscription,
             events=(Event(type=EventType.SUBSCRIPTION_RENEWED, object_id=subscription.id, at=now),),
         )
+    only_from(KIND, subscription.id, _BILLED, subscription.status, Status.ACTIVE)
     after = replace(subscription, status=Status.ACTIVE, reason=StatusReason("payment_recovered"))
     return _move(subscription, after, now, EventType.SUBSCRIPTION_RENEWED, EventType.SUBSCRIPTION_UPDATED)
 

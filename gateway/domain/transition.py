@@ -1,6 +1,6 @@
 """The form that all status machines share: a table of moves, and values that carry their history with them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -74,4 +74,10 @@ class Moved(Generic[T_co]):
 def check(kind: str, object_id: str, table: Mapping[S, frozenset[S]], source: S, target: S) -> None:
     """Raise `IllegalTransition` unless `table` has a move from `source` to `target`."""
     if target not in table[source]:
+        raise IllegalTransition(kind, object_id, source, target)
+
+
+def only_from(kind: str, object_id: str, sources: Collection[S], source: S, target: S) -> None:
+    """Raise `IllegalTransition` unless a verb may start from `source`: the table knows moves, not what they mean."""
+    if source not in sources:
         raise IllegalTransition(kind, object_id, source, target)

@@ -1,0 +1,271 @@
+"""Every state against every verb. The tables below are PRODUCT's diagrams, written down a second time."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+import pytest
+
+from gateway.domain import charge as charges
+from gateway.domain import charge_intent as intents
+from gateway.domain import invoice as invoices
+from gateway.domain import mandate as mandates
+from gateway.domain import subscription as subscriptions
+from gateway.domain import test_clock as clocks
+from gateway.domain.dunning import RetryPolicy
+from gateway.domain.errors import Conflict, IllegalTransition, InvalidRequest
+from gateway.domain.subscription import CancellationReason
+from gateway.domain.transition import Moved, StatusReason
+from tests import factories
+from tests.factories import NOW
+
+WHY = StatusReason("a reason")
+HASH = factories.some_hash("transaction")
+LIVE = ("pending", "incomplete", "trialing", "active", "past_due", "unpaid", "paused")
+PAYABLE = ("requires_payment_method", "requires_action", "failed", "reversed")
+LATER = NOW + timedelta(days=1)
+
+Verb = Callable[[Any], Moved[Any]]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`moves[verb]` is where the verb leads from each state that allows it; every other state refuses it."""
+
+    make: Callable[..., Any]
+    states: type[StrEnum]
+    verbs: Mapping[str, Verb]
+    moves: Mapping[str, Mapping[str, str]]
+    refusals: tuple[type[Exception], ...] = (IllegalTransition,)
+
+
+SUBSCRIPTION = Machine(
+    factories.subscription,
+    subscriptions.Status,
+    {
+        "require_customer": lambda s: subscriptions.require_customer(s, WHY, NOW),
+        "activate": lambda s: subscriptions.activate(s, NOW),
+        "expire": lambda s: subscriptions.expire(s, NOW),
+        "renew": lambda s: subscriptions.renew(s, NOW),
+        "mark_past_due": lambda s: subscriptions.mark_past_due(s, WHY, NOW),
+        "mark_unpaid": lambda s: subscriptions.mark_unpaid(s, WHY, NOW),
+        "cancel": lambda s: subscriptions.cancel(s, CancellationReason.MERCHANT, NOW),
+        "change": lambda s: subscriptions.change(
+            s, description="x", metadata={}, ends_at=None, cancel_at_period_end=False, now=NOW
+        ),
+    },
+    {
+        "require_customer": {"pending": "incomplete", "incomplete": "incomplete"},
+        "activate": {"pending": "active", "incomplete": "active"},
+        "expire": {"pending": "incomplete_expired", "incomplete": "incomplete_expired"},
+        "renew": {"active": "active", "past_due": "active", "unpaid": "active", "trialing": "active"},
+        "mark_past_due": {"active": "past_due", "past_due": "past_due", "trialing": "past_due"},
+        "mark_unpaid": {"past_due": "unpaid"},
+        "cancel": dict.fromkeys(LIVE, "canceled"),
+        "change": {state: state for state in LIVE},
+    },
+    (IllegalTransition, InvalidRequest),
+)
+INVOICE = Machine(
+    factories.invoice,
+    invoices.Status,
+    {
+        "finalize": lambda i: invoices.finalize(i, "0001", NOW),
+        "pay": lambda i: invoices.pay(i, WHY, NOW),
+        "void": lambda i: invoices.void(i, WHY, NOW),
+        "mark_uncollectible": lambda i: invoices.mark_uncollectible(i, WHY, NOW),
+        "reopen": lambda i: invoices.reopen(i, WHY, NOW),
+    },
+    {
+        "finalize": {"draft": "open"},
+        "pay": {"open": "paid", "uncollectible": "paid"},
+        "void": {"draft": "void", "open": "void", "uncollectible": "void"},
+        "mark_uncollectible": {"open": "uncollectible"},
+        "reopen": {"paid": "open"},
+    },
+)
+INTENT = Machine(
+    factories.charge_intent,
+    intents.Status,
+    {
+        "confirm": lambda i: intents.confirm(i, NOW),
+        "start": lambda i: intents.start(i, "ch_2", NOW),
+        "succeed": lambda i: intents.succeed(i, "ch_2", WHY, NOW),
+        "fail": lambda i: intents.fail(i, "ch_2", WHY, RetryPolicy(), NOW),
+        "postpone": lambda i: intents.postpone(i, WHY, LATER, NOW),
+        "cancel": lambda i: intents.cancel(i, WHY, NOW),
+        "reverse": lambda i: intents.reverse(i, WHY, NOW),
+    },
+    {
+        "confirm": {state: state for state in PAYABLE},
+        "start": dict.fromkeys(PAYABLE, "processing"),
+        "succeed": dict.fromkeys((*PAYABLE, "processing"), "succeeded"),
+        "fail": dict.fromkeys((*PAYABLE, "processing"), "failed"),
+        "postpone": {
+            "requires_payment_method": "requires_payment_method",
+            "requires_action": "requires_action",
+            "processing": "failed",
+            "failed": "failed",
+            "reversed": "reversed",
+        },
+        "cancel": dict.fromkeys(PAYABLE, "canceled"),
+        "reverse": {"succeeded": "reversed"},
+    },
+)
+CHARGE = Machine(
+    factories.charge,
+    charges.Status,
+    {
+        "succeed": lambda c: charges.succeed(c, HASH, (1, HASH), 0, NOW),
+        "fail": lambda c: charges.fail(c, WHY, HASH, NOW),
+        "release": lambda c: charges.release(c, WHY, NOW),
+        "reverse": lambda c: charges.reverse(c, WHY, NOW),
+    },
+    {
+        "succeed": {"pending": "succeeded"},
+        "fail": {"pending": "failed"},
+        "release": {"pending": "released"},
+        "reverse": {"succeeded": "reversed"},
+    },
+)
+MANDATE = Machine(
+    factories.mandate,
+    mandates.Status,
+    {
+        "sign": lambda m: mandates.sign(m, b"\x01" * 65, None, NOW),
+        "activate": lambda m: mandates.activate(m, WHY, NOW),
+        "revoke": lambda m: mandates.revoke(m, WHY, NOW),
+    },
+    {
+        "sign": {"pending": "signed", "signed": "signed"},
+        "activate": {"pending": "active", "signed": "active", "active": "active"},
+        "revoke": {"pending": "revoked", "signed": "revoked", "active": "revoked", "revoked": "revoked"},
+    },
+)
+CLOCK = Machine(
+    lambda **changes: factories.clock(**(changes | {"target_at": LATER if changes["status"] == "advancing" else None})),
+    clocks.Status,
+    {
+        "advance": lambda c: clocks.advance(c, LATER),
+        "arrive": clocks.arrive,
+        "delete": clocks.delete,
+    },
+    {
+        "advance": {"ready": "advancing"},
+        "arrive": {"advancing": "ready"},
+        "delete": {"ready": "ready", "internal_failure": "internal_failure"},
+    },
+    (Conflict, ValueError),
+)
+MACHINES = {
+    "subscription": SUBSCRIPTION,
+    "invoice": INVOICE,
+    "charge_intent": INTENT,
+    "charge": CHARGE,
+    "mandate": MANDATE,
+    "test_clock": CLOCK,
+}
+CASES = [
+    pytest.param(machine, verb, state, id=f"{name}-{verb}-from-{state}")
+    for name, machine in MACHINES.items()
+    for verb in machine.verbs
+    for state in machine.states
+]
+
+
+@pytest.mark.parametrize(("machine", "verb", "state"), CASES)
+def test_a_verb_leads_where_the_diagram_says_or_is_refused(machine: Machine, verb: str, state: Any) -> None:
+    before = machine.make(status=state)
+    target = machine.moves[verb].get(state)
+    if target is None:
+        with pytest.raises(machine.refusals):
+            machine.verbs[verb](before)
+        return
+    moved = machine.verbs[verb](before)
+    assert moved.value.status == target
+    assert moved.before == before
+    assert {(change.source, change.target) for change in moved.changes} <= {(state, target)}
+    assert bool(moved.changes) or state == target
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_every_table_names_every_state(name: str) -> None:
+    module = {
+        "subscription": subscriptions,
+        "invoice": invoices,
+        "charge_intent": intents,
+        "charge": charges,
+        "mandate": mandates,
+        "test_clock": clocks,
+    }[name]
+    assert set(module.TRANSITIONS) == set(MACHINES[name].states)
+
+
+def test_money_states_have_no_way_back_but_the_reorg() -> None:
+    """ARCHITECTURE, doctrine 5: a charge never goes back; only `reversed` follows `succeeded`."""
+    reachable: dict[Any, set[Any]] = {}
+    for state in charges.Status:
+        seen: set[Any] = set()
+        todo = list(charges.TRANSITIONS[state])
+        while todo:
+            following = todo.pop()
+            if following not in seen:
+                seen.add(following)
+                todo.extend(charges.TRANSITIONS[following])
+        reachable[state] = seen
+    assert all(state not in following for state, following in reachable.items())
+
+
+def test_c11_an_ended_subscription_is_frozen_metadata_included() -> None:
+    ended = factories.subscription(status=subscriptions.Status.CANCELED)
+    with pytest.raises(InvalidRequest) as refused:
+        subscriptions.change(
+            ended, description=None, metadata={"a": "b"}, ends_at=None, cancel_at_period_end=False, now=NOW
+        )
+    assert refused.value.code == "subscription_canceled"
+
+
+def test_c06_the_created_event_is_written_when_the_first_payment_is_final() -> None:
+    opened = subscriptions.create(factories.subscription())
+    assert [event.type for event in opened.events] == ["customer.subscription.opened"]
+    active = subscriptions.activate(opened.value, NOW)
+    assert [event.type for event in active.events][:2] == [
+        "customer.subscription.created",
+        "customer.subscription.activated",
+    ]
+
+
+def test_st32_an_expired_subscription_has_no_deadline_and_an_end() -> None:
+    expired = subscriptions.expire(factories.subscription(), NOW).value
+    assert expired.expires_at is None
+    assert expired.ended_at == NOW
+    assert expired.wake_at is None
+
+
+def test_st66_the_retry_policy_is_frozen_at_the_first_attempt() -> None:
+    first = intents.fail(factories.processing_intent(), "ch_1", WHY, RetryPolicy(days=(2,)), NOW).value
+    second = intents.fail(first, "ch_2", WHY, RetryPolicy(days=(1, 1, 1)), LATER).value
+    assert first.next_attempt_at == NOW + timedelta(days=2)
+    assert second.next_attempt_at is None
+    assert second.policy == RetryPolicy(days=(2,))
+
+
+def test_c05_postponing_counts_no_attempt() -> None:
+    postponed = intents.postpone(factories.processing_intent(attempts=1), WHY, LATER, NOW).value
+    assert postponed.attempts == 1
+    assert postponed.next_attempt_at == LATER
+
+
+def test_a_clock_goes_forward_and_not_too_far() -> None:
+    with pytest.raises(InvalidRequest, match="cannot go back"):
+        clocks.advance(factories.clock(), NOW)
+    with pytest.raises(InvalidRequest, match="at most"):
+        clocks.advance(factories.clock(), NOW + clocks.ADVANCE_MAX + timedelta(seconds=1))
+    under_way = clocks.advance(factories.clock(), LATER).value
+    halfway = clocks.step(under_way, NOW + timedelta(hours=1)).value
+    assert (halfway.frozen_at, halfway.status) == (NOW + timedelta(hours=1), clocks.Status.ADVANCING)
+    with pytest.raises(ValueError, match="not between"):
+        clocks.step(halfway, NOW)
+    assert clocks.arrive(halfway).value.frozen_at == LATER
