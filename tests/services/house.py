@@ -1,15 +1,15 @@
 """A whole gateway in one object: books, a chain in memory, an operator and wallets. Time is a field that tests move."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from chain import eip712
+from chain.logs import decode_logs
 from chain.primitives import Address, Charged, Permit
 from chain.signer import DevelopmentSigner
 from chain.testing import FakeChain
-from gateway.db import accounts, blocks, catalog, charge_intents, charges, events, invoices, mandates, subscriptions
+from gateway.db import accounts, catalog, charge_intents, charges, events, invoices, mandates, subscriptions
 from gateway.db.engine import Books
 from gateway.db.events import EventRecord
 from gateway.db.pages import PageRequest
@@ -82,14 +82,20 @@ class House:
         return Origin(self.now)
 
     async def subscribe(
-        self, number: int = 1, *, balance: int = 1_000_000_000, allowance: int | None = None, **options: Any
+        self,
+        number: int = 1,
+        *,
+        balance: int = 1_000_000_000,
+        allowance: int | None = None,
+        test_clock_id: str | None = None,
+        **options: Any,
     ) -> Subscription:
         """A customer with a funded wallet opens a subscription; nothing is signed yet."""
         wallet = signer(0x1000 + number)
         self.wallets[wallet.address] = wallet
         self.chain.fund(factories.TOKEN, wallet.address, balance, allowance)
         self.chain.mine(timestamp=self.chain.head_timestamp + 1)
-        customer = factories.customer(id=factories.numbered("cus", number))
+        customer = factories.customer(id=factories.numbered("cus", number), test_clock_id=test_clock_id)
         method = factories.payment_method(
             id=factories.numbered("pm", number), customer_id=customer.id, owner=wallet.address
         )
@@ -216,8 +222,6 @@ class House:
 
     def charged(self) -> list[tuple[str, int, int]]:
         """(mandate, period, amount) of every `Charged` event on the canonical chain."""
-        from chain.logs import decode_logs
-
         found = decode_logs(
             [log for block in self.chain.blocks for log in block.logs if log.address == factories.CONTRACT]
         )
