@@ -33,8 +33,8 @@ class LocalChainPort(Protocol):
         """Timestamp of the newest block, unix seconds."""
         ...
 
-    async def set_time(self, unix: int) -> None:
-        """Let the next block have this timestamp."""
+    async def set_time(self, unix: int) -> object:
+        """Bring the chain to this time: a block at or after it exists, or the next one will be at it."""
         ...
 
     async def mine(self, blocks: int) -> None:
