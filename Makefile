@@ -88,7 +88,7 @@ sandbox: install-sandbox ## the whole gateway on a local chain, and its main job
 
 .PHONY: test
 test: lint types imports abi openapi-check contracts ## every check and every test
-	@$(BIN)/pytest -n $(WORKERS) $(ARGS) $(TESTS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS) $(TESTS)
 
 .PHONY: lint
 lint: $(FULL) ## style and formatting
@@ -117,7 +117,7 @@ openapi-check: $(FULL) ## whether docs/openapi.json is what the API says
 
 .PHONY: unit
 unit: $(FULL) ## pytest alone; TESTS=tests/domain ARGS='-k clock' narrow it
-	@$(BIN)/pytest -n $(WORKERS) $(ARGS) $(TESTS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS) $(TESTS)
 
 .PHONY: bench
 bench: $(FULL) ## renewals per second beside the raw limits of this machine

@@ -53,6 +53,11 @@ class Child:
         self.restarts += 1
         self._process = self._start()
 
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        _signal(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
     def stop(self) -> None:
         """End it, first politely."""
         if not self.is_running:
