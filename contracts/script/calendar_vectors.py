@@ -6,10 +6,11 @@ functions, so that one equal digest means tens of thousands of equal answers. `c
 test/unit/CalendarVectors.sol, `--check` fails when the file differs.
 """
 
+# ruff: noqa: T201 - what a script finds out, it prints
 from __future__ import annotations
 
 import calendar
-import datetime
+import datetime as dt
 import hashlib
 import sys
 from collections.abc import Callable
@@ -18,23 +19,23 @@ from pathlib import Path
 TARGET = Path(__file__).resolve().parent.parent / "test" / "unit" / "CalendarVectors.sol"
 
 DAY = 86_400
-EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-END = int((datetime.datetime(2201, 1, 1, tzinfo=datetime.UTC) - EPOCH).total_seconds())
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+END = int((dt.datetime(2201, 1, 1, tzinfo=dt.UTC) - EPOCH).total_seconds())
 SAMPLES = 20_000
 SHIPPED_SAMPLES = 1_000
 
 
-def moment(time: int) -> datetime.datetime:
+def moment(time: int) -> dt.datetime:
     """Return the UTC datetime of these unix seconds."""
-    return EPOCH + datetime.timedelta(seconds=time)
+    return EPOCH + dt.timedelta(seconds=time)
 
 
-def unix(when: datetime.datetime) -> int:
+def unix(when: dt.datetime) -> int:
     """Return the unix seconds of a UTC datetime."""
     return int((when - EPOCH).total_seconds())
 
 
-def month_index(when: datetime.datetime) -> int:
+def month_index(when: dt.datetime) -> int:
     """Return the whole months since January 1970."""
     return (when.year - 1970) * 12 + when.month - 1
 

@@ -2,10 +2,11 @@
 """Build the contracts and write their ABI and bytecode to chain/abi/, one compact JSON file for each contract.
 
 `generate.py` writes, `generate.py --check` fails when a committed file is stale. A file holds `contractName`, `abi`,
-`bytecode`, `deployedBytecode` and `immutableReferences` (byte offset and length of what the constructor fills in, so that
-deployed code can be compared with the artifact). Only the standard library is used.
+`bytecode`, `deployedBytecode` and `immutableReferences` (byte offset and length of what the constructor fills in, so
+that deployed code can be compared with the artifact). Only the standard library is used.
 """
 
+# ruff: noqa: T201 - what a script finds out, it prints
 from __future__ import annotations
 
 import json
