@@ -30,6 +30,7 @@ _JSON: Final = "application/json"
 _KEY: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _SEGMENT: Final = re.compile(r"\[([^\[\]]*)\]")
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{\]}]', re.DOTALL)
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _LIST_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,3}")
 
@@ -81,6 +82,23 @@ def read_body(content_type: str, raw: bytes) -> tuple[Tree, bool]:
     )
 
 
+def _check_nesting(raw: bytes) -> None:
+    """Refuse depth before parsing: the parser recurses in C, and a raised recursion limit lets it overflow the stack.
+
+    One pass; strings are skipped whole, unfinished ones to the end.
+    """
+    depth = containers = 0
+    for token in _TOKEN.finditer(raw):
+        if token[0] in (b"[", b"{"):
+            depth += 1
+            containers += 1
+        elif token[0] in (b"]", b"}"):
+            depth -= 1
+        # The outermost container is not an entry of another one, and entries of the deepest one may be containers.
+        if depth > DEPTH_MAX + 1 or containers > KEYS_MAX + 1:
+            raise _malformed(f"The body is nested deeper than {DEPTH_MAX} levels, or has more than {KEYS_MAX} keys.")
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> Tree:
     tree: Tree = {}
     for key, value in pairs:
@@ -102,9 +120,10 @@ def read_json(raw: bytes) -> Tree:
     """
     if not raw.strip():
         return {}
+    _check_nesting(raw)
     try:
         tree = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise _malformed("The body is not valid JSON.") from None
     if not isinstance(tree, dict):
         raise _malformed("The body must be a JSON object.")

@@ -9,7 +9,6 @@ import httpx
 from litestar import Litestar
 from sqlalchemy import func, select
 
-from chain import eip712
 from chain.checksum import checksum
 from chain.signer import DevelopmentSigner
 from gateway.api.app import create_app
@@ -52,13 +51,23 @@ class Desk:
         )
         async with books.write() as conn:
             await accounts.add(conn, factories.account(id=OTHER))
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
-        async with httpx.AsyncClient(transport=transport, base_url="http://dues.test") as http:
+        async with _client(app) as http:
             desk = cls(house, app, http, "", "", "", rung)
             desk.key = await desk.minted()
             desk.other_key = await desk.minted(account_id=OTHER)
             desk.live_key = await desk.minted(livemode=True)
             yield desk
+
+    @classmethod
+    @asynccontextmanager
+    async def beside(cls, desk: "Desk", books: Books) -> AsyncIterator["Desk"]:
+        """Another application over the same database, as in another process."""
+        house = replace(desk.house, gateway=replace(desk.house.gateway, books=books))
+        app = create_app(
+            house.gateway, chains={factories.CHAIN_ID: house.chain}, clock=lambda: house.now, pepper=PEPPER
+        )
+        async with _client(app) as http:
+            yield replace(desk, house=house, app=app, http=http)
 
     async def minted(
         self, *, account_id: str = factories.ACCOUNT_ID, livemode: bool = False, kind: KeyKind = KeyKind.SECRET
@@ -129,22 +138,6 @@ class Desk:
         )
 
 
-def signed(document: Any, signer: DevelopmentSigner) -> str:
-    """What a wallet answers to `eth_signTypedData_v4` for a mandate's document."""
-    message, domain = document["message"], document["domain"]
-    terms = replace(
-        factories.mandate_terms(),
-        payer=message["payer"].lower(),
-        payee=message["payee"].lower(),
-        token=message["token"].lower(),
-        amount=int(message["amount"]),
-        every=message["every"],
-        fee_bps=message["feeBps"],
-        start=message["start"],
-        periods=message["periods"],
-        arrears=message["arrears"],
-        deadline=int(message["deadline"]),
-        salt=int(message["salt"]),
-    )
-    digest = eip712.mandate_digest(terms, domain["chainId"], domain["verifyingContract"].lower())
-    return "0x" + signer.sign_digest(digest).hex()
+def _client(app: Litestar) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
+    return httpx.AsyncClient(transport=transport, base_url="http://dues.test")
