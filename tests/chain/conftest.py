@@ -11,6 +11,7 @@ from chain.primitives import Address, Fees, MandateTerms, PeriodUnit, RawLog, Tr
 from chain.signer import DevelopmentSigner
 from chain.stage import Stage, set_stage
 from chain.testing import CONTRACT, FakeChain
+from tests.chain.misbehaving import Proxy, make_proxy
 
 GENESIS = 1_700_000_000
 TOKEN = Address("0x" + "70" * 20)
@@ -115,3 +116,14 @@ async def levers(node: LocalNode) -> AsyncIterator[DevelopmentChain]:
 @pytest.fixture
 def stage(node: LocalNode, chain: JsonRpcChain) -> Stage:
     return set_stage(node.url, chain, chain_id=node.chain_id)
+
+
+first = pytest.fixture(make_proxy, name="first")
+second = pytest.fixture(make_proxy, name="second")
+
+
+@pytest.fixture
+async def both(node: LocalNode, first: Proxy, second: Proxy) -> AsyncIterator[JsonRpcChain]:
+    """A port over two endpoints, the first of them preferred."""
+    async with JsonRpcChain([first.url, second.url], chain_id=node.chain_id, timeout_seconds=0.5) as port:
+        yield port

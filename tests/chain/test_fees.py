@@ -73,6 +73,10 @@ def test_gas_limits_grow_by_the_item_and_end_below_the_chains_limit() -> None:
     assert fees.BATCH_ITEMS_MAX == 217
 
 
+def test_the_limits_are_those_of_the_protocol() -> None:
+    assert (fees.TRANSACTION_GAS_MAX, fees.NOOP_GAS) == (2**24, 21_000)
+
+
 @pytest.mark.parametrize("items", [0, -1, fees.BATCH_ITEMS_MAX + 1])
 def test_a_batch_of_no_or_too_many_items_has_no_gas_limit(items: int) -> None:
     with pytest.raises(ValueError, match=r"a batch holds 1 to 217 items"):

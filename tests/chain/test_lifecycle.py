@@ -149,6 +149,13 @@ def test_one_step(claim: str) -> None:
     assert next_step(given, POLICY) == expected
 
 
+def test_a_policy_given_is_the_policy_kept() -> None:
+    patient = LifecyclePolicy(resend_every=100, replace_after=100)
+    assert next_step(facts(head=150), patient) == Wait(WaitReason.IN_POOL)
+    assert next_step(facts(head=107)) == Resend(SENT)
+    assert next_step(facts(head=108)) == Replace(BUMPED)
+
+
 def test_a_nonce_without_bytes_does_not_exist() -> None:
     with pytest.raises(ValueError, match="nonce 5 has no attempt"):
         facts(attempts=())

@@ -102,6 +102,11 @@ def test_an_item_that_does_not_fit_is_refused(item: ChargeItem) -> None:
         mandates.pack_items([item])
 
 
+def test_a_plan_number_has_24_bits() -> None:
+    with pytest.raises(ValueError, match="does not fit in uint24"):
+        mandates.set_plan_open_data(2**24, is_open=True)
+
+
 def test_an_id_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="not a mandate id"):
         mandates.charge_batch_data([(MandateId("0x0102"), 1)])
