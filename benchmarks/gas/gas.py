@@ -178,7 +178,9 @@ def main() -> int:
     """Measure, print, and fail when a limit is passed."""
     subscribers = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     sources = ["src/DuesMandates.sol", "test/mocks/PlainToken.sol", "test/mocks/BareLoop.sol"]
-    subprocess.run([BIN / "forge", "build", "--quiet", *sources], cwd=ROOT / "contracts", check=True)  # noqa: S603
+    subprocess.run(
+        [ROOT / "contracts" / "script" / "forge", "build", "--quiet", *sources], cwd=ROOT / "contracts", check=True
+    )  # noqa: S603
     with anvil() as node:
         gas = measure(node, subscribers)
 

@@ -8,7 +8,7 @@
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
-forge="../node_modules/.bin/forge"
+forge="script/forge"
 python="${PYTHON:-python3}"
 
 say() { printf '\n== %s\n' "$*"; }

@@ -17,7 +17,7 @@ from pathlib import Path
 
 CONTRACTS = Path(__file__).resolve().parent.parent
 TARGET = CONTRACTS.parent / "chain" / "abi"
-FORGE = CONTRACTS.parent / "node_modules" / ".bin" / "forge"
+FORGE = CONTRACTS / "script" / "forge"
 
 # The product, then what sandboxes and tests deploy.
 ARTIFACTS = {

@@ -85,7 +85,9 @@ class Workshop:
     def __init__(self, root: Path) -> None:
         """Copy what a build needs and build it once, so that later builds are small."""
         self.contracts = root / "contracts"
+        self.pristine = root / "pristine"
         (root / "node_modules").symlink_to(CONTRACTS.parent / "node_modules")
+        shutil.copytree(CONTRACTS / "src", self.pristine)
         for name in ("src", "test", "script"):
             shutil.copytree(CONTRACTS / name, self.contracts / name)
         shutil.rmtree(self.contracts / "test" / "gas")
@@ -98,7 +100,7 @@ class Workshop:
         shutil.rmtree(self.contracts / "cache" / "legacy" / "fuzz", ignore_errors=True)
         shutil.rmtree(self.contracts / "cache" / "invariant", ignore_errors=True)
         environment = os.environ | {"FOUNDRY_PROFILE": "legacy", "FOUNDRY_FUZZ_RUNS": str(runs)}
-        command = [CONTRACTS.parent / "node_modules" / ".bin" / "forge", *arguments]
+        command = [CONTRACTS / "script" / "forge", *arguments]
         return subprocess.run(  # noqa: S603
             command, cwd=self.contracts, env=environment, check=False, capture_output=True, text=True, timeout=900
         )
@@ -106,7 +108,7 @@ class Workshop:
     def fate(self, mutant: Mutant) -> str:
         """Return invalid, killed or survived."""
         target = self.contracts / "src" / mutant.file
-        original = (CONTRACTS / "src" / mutant.file).read_text()
+        original = (self.pristine / mutant.file).read_text()
         lines = original.splitlines(keepends=True)
         lines[mutant.line - 1] = mutant.after + "\n"
         target.write_text("".join(lines))
