@@ -36,7 +36,11 @@ class ChainPort(Protocol):
         ...
 
     async def logs_in_range(self, first: int, last: int, query: LogFilter) -> list[RawLog]:
-        """Logs of the blocks `first` to `last`, both inclusive, in chain order."""
+        """Logs of the blocks `first` to `last`, both inclusive, in chain order.
+
+        Raises `RpcUnavailable` where the node has not reached `last` (it would answer too little without saying so), and
+        `RpcRejected` where it refuses the range: halve it.
+        """
         ...
 
     async def receipts(self, hashes: Sequence[Hash32]) -> list[Receipt | None]:
@@ -56,11 +60,17 @@ class ChainPort(Protocol):
         ...
 
     async def calls(self, requests: Sequence[tuple[Address, Address, bytes]]) -> list[bytes | Exception]:
-        """`eth_call` of (from, to, data) at the newest block. A revert is returned as `CallReverted`, not raised."""
+        """`eth_call` of (from, to, data) at the newest block, in one view of the chain.
+
+        A revert is returned as `CallReverted`, and a refusal of that one call as `RpcRejected`; neither is raised.
+        """
         ...
 
     async def send(self, raws: Sequence[bytes]) -> list[tuple[SendResult, str]]:
-        """Hand signed bytes to the endpoints, in this order: (meaning, the node's own words) for each."""
+        """Hand signed bytes to the endpoints, in this order: (meaning, the node's own words) for each.
+
+        Never raises `RpcUnavailable`: no answer says nothing about the transaction, so it is `SendResult.UNKNOWN`.
+        """
         ...
 
     async def close(self) -> None:
