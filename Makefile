@@ -8,6 +8,7 @@ NPM ?= npm
 ARGS ?=
 TESTS ?= tests
 WORKERS ?= 2
+CONTRACTS ?= quick
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -87,7 +88,7 @@ sandbox: install-sandbox ## the whole gateway on a local chain, and its main job
 # --- checking --------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint types imports abi openapi-check contracts ## every check and every test
+test: lint types imports openapi-check contracts ## every check and every test
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS) $(TESTS)
 
 .PHONY: lint
@@ -103,13 +104,9 @@ types: $(FULL) ## mypy --strict
 imports: $(FULL) ## who may import whom
 	@$(BIN)/lint-imports
 
-.PHONY: abi
-abi: $(FULL) ## whether chain/abi is what the contracts compile to
-	@$(BIN)/python contracts/script/generate.py --check
-
 .PHONY: contracts
-contracts: $(FULL) ## the contract's own tests, the quick ones
-	@$(BIN)/python contracts/script/test.py
+contracts: $(FULL) ## whether chain/abi is fresh, the contract's own tests, its gas snapshot; CONTRACTS=long is the whole proof
+	@PYTHON="$(CURDIR)/$(BIN)/python" contracts/script/check.sh $(CONTRACTS)
 
 .PHONY: openapi-check
 openapi-check: $(FULL) ## whether docs/openapi.json is what the API says
@@ -121,7 +118,7 @@ unit: $(FULL) ## pytest alone; TESTS=tests/domain ARGS='-k clock' narrow it
 
 .PHONY: bench
 bench: $(FULL) ## renewals per second beside the raw limits of this machine
-	@$(BIN)/python benchmarks/renewals.py $(ARGS)
+	@$(BIN)/python -m benchmarks.renewals $(ARGS)
 
 # --- changing --------------------------------------------------------------------------------------------------------
 

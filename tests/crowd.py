@@ -45,7 +45,9 @@ def crowd(
     opened = []
     for number in range(1, count + 1):
         owner = wallets[(number - 1) % len(wallets)] if wallets else factories.some_address(number)
-        terms = factories.mandate_terms(payer=owner, token=token, salt=number, start=to_unix(now))
+        terms = factories.mandate_terms(
+            payer=owner, token=token, salt=number, start=to_unix(now), deadline=to_unix(now) + 86_400
+        )
         mandate = factories.active_mandate(
             id=factories.numbered("mandate", number),
             customer_id=factories.numbered("cus", number),
