@@ -85,7 +85,8 @@ class Node:
 def anvil(port: int = 18_545) -> Iterator[Node]:
     """Run a node of its own, with the per-transaction gas cap of EIP-7825."""
     command = [BIN / "anvil", "--port", str(port), "--auto-impersonate", "--silent", "--hardfork", "prague"]
-    process = subprocess.Popen([*command, "--gas-limit", "60000000"], stdout=subprocess.DEVNULL)  # noqa: S603
+    command += ["--gas-limit", "60000000"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
     node = Node(f"http://127.0.0.1:{port}")
     try:
         for _ in range(200):
@@ -178,9 +179,8 @@ def main() -> int:
     """Measure, print, and fail when a limit is passed."""
     subscribers = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     sources = ["src/DuesMandates.sol", "test/mocks/PlainToken.sol", "test/mocks/BareLoop.sol"]
-    subprocess.run(
-        [ROOT / "contracts" / "script" / "forge", "build", "--quiet", *sources], cwd=ROOT / "contracts", check=True
-    )  # noqa: S603
+    build = [ROOT / "contracts" / "script" / "forge", "build", "--quiet", *sources]
+    subprocess.run(build, cwd=ROOT / "contracts", check=True)  # noqa: S603
     with anvil() as node:
         gas = measure(node, subscribers)
 
