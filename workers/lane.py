@@ -13,7 +13,7 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
-from chain.errors import RpcRejected, RpcUnavailable, WrongChain
+from chain.errors import LocalNodeFailed, RpcRejected, RpcUnavailable, WrongChain
 from gateway.db.errors import BooksUnavailable, LeaseLost, WriteConflict
 
 BEAT_SECONDS: Final = 2.0  # arq's heartbeat comes every second; this one is only heard when that one is gone
@@ -25,6 +25,7 @@ INFRASTRUCTURE: Final = (
     RpcUnavailable,
     RpcRejected,
     WrongChain,
+    LocalNodeFailed,
     WriteConflict,
     LeaseLost,
     BooksUnavailable,

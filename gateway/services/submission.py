@@ -27,6 +27,7 @@ from chain.primitives import (
 from chain.signer import Signer
 from gateway.db import blocks, transactions
 from gateway.db.engine import Connection
+from gateway.db.errors import WriteConflict
 from gateway.db.transactions import ChainTransaction, Lane, TransactionAttempt, TransactionStatus
 from gateway.failpoints import Failpoint, failpoint
 from gateway.services.gateway import Gateway, Network
@@ -79,6 +80,25 @@ class _Outcome:
     alarm: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """Everything that a step does: rows that changed, new bytes, bytes that leave, what a person must see."""
+
+    changed: tuple[ChainTransaction, ...]
+    made: tuple[TransactionAttempt, ...]
+    sending: tuple[TransactionAttempt, ...]
+    alarms: tuple[str, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.changed or self.made or self.sending or self.alarms)
+
+    def without_sending(self) -> "_Step":
+        """What a halted lane still does: it writes down what it sees."""
+        return replace(self, made=(), sending=())
+
+
 async def open_lane(gateway: Gateway, chain: ChainPort, signer: Signer) -> None:
     """Make sure that the lane exists; a new one begins at the account's next free nonce. Idempotent.
 
@@ -93,33 +113,62 @@ async def open_lane(gateway: Gateway, chain: ChainPort, signer: Signer) -> None:
 async def advance(gateway: Gateway, chain: ChainPort, signer: Signer, *, now: datetime, owner: str) -> int:
     """Take one bounded, idempotent step for the lane; returns how many transactions moved or were sent.
 
-    `owner` names the worker; while another one holds the lane's lease nothing is done. A halted lane is still watched,
-    but nothing of it is sent.
+    Anybody may look and write down what a receipt says; only the holder of the lane's lease sends, `owner` being its
+    name. A halted lane is still watched, but nothing of it is sent.
 
     Raises:
         RpcUnavailable: nothing was decided; the same step later does the same.
-        WriteConflict, LeaseLost: somebody else was faster; nothing was decided.
+        WriteConflict: somebody else was faster; nothing was decided.
     """
     async with gateway.books.read() as conn:
         entries = await _entries(conn, chain.chain_id, signer)
+        cursor = await blocks.cursor(conn, chain.chain_id)
     if not entries:
         return 0
+    finalized = -1 if cursor.final_number is None else cursor.final_number
+    sight = await _look(gateway.networks[chain.chain_id], chain, signer, entries, finalized)
+    failpoint(Failpoint.RECEIPTS_READ)
+    step = _step(entries, _decide(entries, sight, signer, now))
+    if step.is_empty:
+        return 0
     async with gateway.books.write() as conn:
-        lane = await transactions.take_lane(conn, chain.chain_id, signer.address, owner=owner, now=now, lease=LEASE)
+        lane = await _lane(conn, chain, signer, step, owner=owner, now=now)
         if lane is None:
             return 0
-        entries = await _entries(conn, chain.chain_id, signer)
-        cursor = await blocks.cursor(conn, chain.chain_id)
-    try:
-        finalized = -1 if cursor.final_number is None else cursor.final_number
-        sight = await _look(gateway.networks[chain.chain_id], chain, signer, entries, finalized)
-        failpoint(Failpoint.RECEIPTS_READ)
-        outcomes = _decide(entries, sight, signer, lane, now)
-        moved = await _write_down(gateway, lane, entries, outcomes, now)
-        return moved + await _send(gateway, chain, outcomes, sight, now)
-    finally:
-        async with gateway.books.write() as conn:
-            await transactions.release_lane(conn, lane)
+        if await _entries(conn, chain.chain_id, signer) != entries:
+            raise WriteConflict("the lane's transactions have changed since they were read")
+        if lane.halted_reason is not None:
+            step = step.without_sending()
+        await _write_down(conn, lane, step)
+        failpoint(Failpoint.TRANSACTION_STATUS_WRITTEN)
+    failpoint(Failpoint.TRANSACTION_STATUS_COMMITTED)
+    if step.made:
+        failpoint(Failpoint.REPLACEMENT_COMMITTED)
+    _tell(lane, step)
+    if step.sending:
+        await _send(gateway, chain, lane, step.sending, head=sight.head, now=now)
+    return len(step.changed) + len(step.sending)
+
+
+def _step(entries: Sequence[_Entry], outcomes: Sequence[_Outcome]) -> _Step:
+    before = {entry.transaction.id: entry.transaction for entry in entries}
+    alarms = tuple(outcome.alarm for outcome in outcomes if outcome.alarm is not None)
+    step = _Step(
+        changed=tuple(o.transaction for o in outcomes if o.transaction != before[o.transaction.id]),
+        made=tuple(outcome.made for outcome in outcomes if outcome.made is not None),
+        sending=tuple(outcome.send for outcome in outcomes if outcome.send is not None),
+        alarms=alarms,
+    )
+    return step.without_sending() if alarms else step
+
+
+async def _lane(
+    conn: Connection, chain: ChainPort, signer: Signer, step: _Step, *, owner: str, now: datetime
+) -> Lane | None:
+    """The lane's row, locked; with its lease if this step sends. None while somebody else sends."""
+    if not step.sending:
+        return await transactions.lock_lane(conn, chain.chain_id, signer.address)
+    return await transactions.take_lane(conn, chain.chain_id, signer.address, owner=owner, now=now, lease=LEASE)
 
 
 async def _entries(conn: Connection, chain_id: int, signer: Signer) -> list[_Entry]:
@@ -147,17 +196,16 @@ async def _look(
     )
 
 
-def _decide(entries: Sequence[_Entry], sight: _Sight, signer: Signer, lane: Lane, now: datetime) -> list[_Outcome]:
+def _decide(entries: Sequence[_Entry], sight: _Sight, signer: Signer, now: datetime) -> list[_Outcome]:
     outcomes = []
     in_flight = 0
     for entry in entries:
-        step = _next_step(entry, sight)
-        if not isinstance(step, lifecycle.Mined | lifecycle.Finalized | lifecycle.Lost):
+        decision = _next_step(entry, sight)
+        if not isinstance(decision, lifecycle.Mined | lifecycle.Finalized | lifecycle.Lost):
             in_flight += 1
-        outcome = _outcome(entry, step, sight, signer, now)
-        if lane.halted_reason is not None or in_flight > IN_FLIGHT_MAX:
-            outcome = _Outcome(outcome.transaction)
-        outcomes.append(outcome)
+        if in_flight > IN_FLIGHT_MAX and isinstance(decision, lifecycle.Broadcast):
+            continue
+        outcomes.append(_outcome(entry, decision, sight, signer, now))
     return outcomes
 
 
@@ -272,44 +320,45 @@ def _signed(
     )
 
 
-async def _write_down(
-    gateway: Gateway, lane: Lane, entries: Sequence[_Entry], outcomes: Sequence[_Outcome], now: datetime
-) -> int:
-    """Commit what was decided, new bytes included, before anything leaves; return how many rows changed."""
-    before = {entry.transaction.id: entry.transaction for entry in entries}
-    changed = [outcome.transaction for outcome in outcomes if outcome.transaction != before[outcome.transaction.id]]
-    made = [outcome.made for outcome in outcomes if outcome.made is not None]
-    alarms = [outcome.alarm for outcome in outcomes if outcome.alarm is not None]
-    if not changed and not made:
-        return 0
-    async with gateway.books.write() as conn:
-        await transactions.check_lease(conn, lane)
-        await transactions.save_many(conn, changed)
-        await transactions.add_attempts(conn, made)
-        if alarms:
-            await transactions.halt_lane(conn, lane.chain_id, lane.signer, alarms[0])
-        failpoint(Failpoint.TRANSACTION_STATUS_WRITTEN)
-    failpoint(Failpoint.TRANSACTION_STATUS_COMMITTED)
-    if made:
-        failpoint(Failpoint.REPLACEMENT_COMMITTED)
-    for alarm in alarms:
+async def _write_down(conn: Connection, lane: Lane, step: _Step) -> None:
+    """Everything that was decided, new bytes included, before anything leaves."""
+    await transactions.save_many(conn, step.changed)
+    await transactions.add_attempts(conn, step.made)
+    for alarm in step.alarms[:1]:
+        await transactions.halt_lane(conn, lane.chain_id, lane.signer, alarm)
+
+
+def _tell(lane: Lane, step: _Step) -> None:
+    for transaction in step.changed:
+        facts = {"chain_id": lane.chain_id, "nonce": transaction.nonce, "transaction_id": transaction.id}
+        _log.info("transaction is %s", transaction.status, extra=facts)
+    for alarm in step.alarms:
         _log.critical("lane paused: %s", alarm, extra={"chain_id": lane.chain_id, "signer": lane.signer})
-    return len(changed)
 
 
-async def _send(gateway: Gateway, chain: ChainPort, outcomes: Sequence[_Outcome], sight: _Sight, now: datetime) -> int:
-    """Hand the committed bytes to the nodes, lowest nonce first, and note what they said; it decides nothing."""
-    sending = [outcome.send for outcome in outcomes if outcome.send is not None]
-    if not sending or any(outcome.alarm is not None for outcome in outcomes):
-        return 0
+async def _send(
+    gateway: Gateway,
+    chain: ChainPort,
+    lane: Lane,
+    sending: Sequence[TransactionAttempt],
+    *,
+    head: Header,
+    now: datetime,
+) -> None:
+    """Hand committed bytes to the nodes, lowest nonce first, and note what they said; it decides nothing."""
     failpoint(Failpoint.TRANSACTION_SENDING)
-    answers = await chain.send([attempt.raw for attempt in sending])
+    try:
+        answers = await chain.send([attempt.raw for attempt in sending])
+    except BaseException:
+        async with gateway.books.write() as conn:
+            await transactions.release_lane(conn, lane)
+        raise
     failpoint(Failpoint.TRANSACTION_SENT)
     sent = [
         replace(
             attempt,
             sent_at=now,
-            sent_at_block=sight.head.number,
+            sent_at_block=head.number,
             send_count=attempt.send_count + 1,
             last_result=result,
             last_error=words or None,
@@ -318,5 +367,5 @@ async def _send(gateway: Gateway, chain: ChainPort, outcomes: Sequence[_Outcome]
     ]
     async with gateway.books.write() as conn:
         await transactions.mark_sent(conn, sent)
+        await transactions.release_lane(conn, lane)
     failpoint(Failpoint.TRANSACTION_SEND_COMMITTED)
-    return len(sent)

@@ -27,8 +27,9 @@ from gateway.services.ports import HttpAnswer, HttpFailed, HttpPort
 from gateway.wire import webhook as wire
 
 PER_ENDPOINT_MAX: Final = 8  # requests at once to one endpoint: enough for 100 events/s, few enough for a small server
+PER_ENDPOINT_BATCH: Final = 32  # deliveries of one endpoint in one step: at worst four rounds of ten seconds
 LEASE: Final = timedelta(seconds=60)
-"""How long a claim lasts when its worker dies; longer than a batch takes, whose requests have time limits."""
+"""How long a claim lasts when its worker dies; longer than a step takes, even when every answer takes ten seconds."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class _Result:
 
 
 async def deliver_due(gateway: Gateway, http: HttpPort, *, now: datetime, limit: int = 100) -> int:
-    """Try one batch of due deliveries once; returns how many were tried.
+    """Try one batch of due deliveries once; returns how many were claimed, of which a long queue's end goes back.
 
     Claims hold for `LEASE`: a worker that dies between request and commit makes an endpoint hear of an event again,
     never miss it.
@@ -85,8 +86,8 @@ def _by_endpoint(
 
 async def _serve(http: HttpPort, queue: Sequence[_Parcel], now: datetime) -> list[_Result]:
     """Try the parcels of one endpoint, oldest event first; after a silence the rest waits for that one's next try."""
-    results: list[_Result] = []
-    remaining = iter(queue)
+    results = [_Result(rules.hold(parcel.delivery, now)) for parcel in queue[PER_ENDPOINT_BATCH:]]
+    remaining = iter(queue[:PER_ENDPOINT_BATCH])
     held_until: datetime | None = None
 
     async def serve_some() -> None:

@@ -19,7 +19,7 @@ from gateway.domain.events import EventProfile, EventType
 from gateway.domain.webhook import Delivery, DeliveryStatus, EndpointStatus, WebhookEndpoint
 from gateway.services import webhooks as service
 from gateway.services.ports import HttpAnswer, HttpFailed, HttpFault
-from gateway.services.webhooks import PER_ENDPOINT_MAX
+from gateway.services.webhooks import PER_ENDPOINT_BATCH, PER_ENDPOINT_MAX
 from tests import factories
 from tests.services.house import House
 
@@ -211,7 +211,7 @@ async def test_two_workers_never_send_the_same_delivery_at_once(house: House, ht
 
 async def test_events_of_an_endpoint_start_in_their_order_and_few_at_once(house: House, http: Receiver) -> None:
     target = endpoint()
-    records = await queue(house, [target], 50)
+    records = await queue(house, [target], 30)
     await deliver(house, http)
     assert http.ids() == [record.id for record in records]
     assert http.most[target.url] <= PER_ENDPOINT_MAX
@@ -242,6 +242,23 @@ async def test_a_silent_endpoint_is_asked_by_a_few_and_the_rest_of_its_queue_wai
     found = await deliveries(house, dead)
     assert {delivery.next_attempt_at for delivery in found} == {house.now + rules.QUICK_RETRY_DELAY}
     assert sum(delivery.attempts for delivery in found) == len(http.sent)
+
+
+async def test_a_long_queue_goes_out_in_steps_that_end_within_the_lease(house: House, http: Receiver) -> None:
+    records = await queue(house, [endpoint()], 90)
+    await deliver(house, http)
+    assert len(http.sent) == PER_ENDPOINT_BATCH
+    while await deliver(house, http):
+        pass
+    assert http.ids() == [record.id for record in records]
+
+
+async def test_a_disabled_endpoint_is_not_called_and_its_deliveries_end(house: House, http: Receiver) -> None:
+    target = endpoint(status=EndpointStatus.DISABLED)
+    await queue(house, [target])
+    await deliver(house, http)
+    [delivery] = await deliveries(house, target)
+    assert (http.sent, delivery.status, delivery.attempts) == ([], DeliveryStatus.FAILED, 0)
 
 
 async def test_an_endpoint_that_comes_back_gets_everything(house: House, http: Receiver) -> None:
@@ -288,8 +305,8 @@ async def test_a_batch_costs_the_same_statements_for_one_event_as_for_many(house
     before = house.gateway.books.statements
     await deliver(house, http)
     for_one = house.gateway.books.statements - before
-    await queue(house, [endpoint(2)], 80)
+    await queue(house, [endpoint(2)], 30)
     before = house.gateway.books.statements
     await deliver(house, http)
-    assert len(http.sent) == 81
+    assert len(http.sent) == 31
     assert house.gateway.books.statements - before == for_one
