@@ -7,7 +7,7 @@ read-only for readers.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from typing import Any, Final, Self
 
 from sqlalchemy import event
@@ -108,8 +108,7 @@ class Books:
             if self._is_sqlite:
                 await stack.enter_async_context(self._turn)
             stack.enter_context(self._translated())
-            conn = await stack.enter_async_context(self._writer.connect())
-            async with conn.begin():
+            async with self._connected(self._writer) as conn, conn.begin():
                 yield conn
 
     @asynccontextmanager
@@ -120,7 +119,7 @@ class Books:
             BooksUnavailable: the database went away.
         """
         with self._translated():
-            async with self._reader.connect() as conn:
+            async with self._connected(self._reader) as conn:
                 if not self._is_sqlite:
                     await conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 async with conn.begin():
@@ -135,11 +134,21 @@ class Books:
     def _is_sqlite(self) -> bool:
         return self._url.get_backend_name() == "sqlite"
 
+    @asynccontextmanager
+    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        try:
+            conn = await engine.connect()
+        except OSError as error:
+            raise BooksUnavailable(f"Cannot reach {self._url.render_as_string(hide_password=True)}: {error}") from error
+        async with aclosing(conn):
+            yield conn
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
+        # No OSError here: the caller's own block may raise one that has nothing to do with the database.
         try:
             yield
-        except (SQLAlchemyError, OSError) as error:
+        except SQLAlchemyError as error:
             ours = failures.translated(error, self._url)
             if ours is None:
                 raise

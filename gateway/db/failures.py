@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Index
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.db import schema
 from gateway.db.errors import BooksError, BooksUnavailable, ConstraintBroken, WriteConflict
@@ -27,8 +28,10 @@ def translated(error: Exception, url: URL) -> BooksError | None:
     where = url.render_as_string(hide_password=True)
     if isinstance(error, IntegrityError):
         return ConstraintBroken(str(error.orig), _constraint(error.orig))
+    if isinstance(error, OSError | PoolTimeout):
+        return BooksUnavailable(f"Cannot reach {where}: {error}")
     if not isinstance(error, DBAPIError):
-        return BooksUnavailable(f"Cannot reach {where}: {error}") if isinstance(error, OSError) else None
+        return None
     state = getattr(error.orig, "sqlstate", None) or ""
     text = str(error.orig)
     if state in _CONFLICT_STATES or _SQLITE_CONFLICT.search(text):

@@ -80,6 +80,15 @@ async def test_a_block_that_raises_changes_nothing(books: Books) -> None:
         assert await accounts.get(conn, f.ACCOUNT_ID) is None
 
 
+async def test_an_error_of_the_block_is_raised_as_it_is(books: Books) -> None:
+    async def fails() -> None:
+        async with books.write():
+            raise ConnectionResetError("somebody else's connection")
+
+    with pytest.raises(ConnectionResetError, match="somebody else's"):
+        await fails()
+
+
 async def test_a_canceled_task_changes_nothing_and_leaves_the_books_usable(books: Books) -> None:
     written = asyncio.Event()
 
