@@ -15,10 +15,9 @@ from litestar.types import ExceptionHandlersMap
 
 from chain.errors import ChainError
 from gateway.api.forms import BODY_BYTES_MAX
-from gateway.db.errors import WriteConflict
+from gateway.db.errors import BooksUnavailable, WriteConflict
 from gateway.domain.errors import Conflict, DomainError, IllegalTransition, NotFound, PaymentFailed
 
-DOC_URL: Final = "docs/guides/errors.md"
 _MESSAGE_LENGTH_MAX: Final = 1_000  # messages repeat what was sent
 
 _log = logging.getLogger(__name__)
@@ -32,7 +31,7 @@ class ErrorObject(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     param: str | None = None
     decline_code: str | None = None
-    doc_url: str | None = None
+    doc_url: None = None
 
 
 class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,9 +70,7 @@ def _answer(status: int, error: ErrorObject, headers: dict[str, str] | None = No
 def _invalid(status: int, message: str, code: str | None = None, param: str | None = None) -> Response[bytes]:
     return _answer(
         status,
-        ErrorObject(
-            type="invalid_request_error", code=code, message=message, param=param, doc_url=DOC_URL if code else None
-        ),
+        ErrorObject(type="invalid_request_error", code=code, message=message, param=param),
     )
 
 
@@ -95,7 +92,6 @@ def domain_error(_request: Request[Any, Any, Any], error: DomainError) -> Respon
                 message=error.message,
                 param=error.param,
                 decline_code=error.decline_code,
-                doc_url=DOC_URL,
             )
             return _answer(402, failed)
         case IllegalTransition():
@@ -146,6 +142,13 @@ def chain_unavailable(_request: Request[Any, Any, Any], _error: ChainError) -> R
     return _answer(503, error, {"Retry-After": "1"})
 
 
+def books_unavailable(_request: Request[Any, Any, Any], _error: BooksUnavailable) -> Response[bytes]:
+    """The database went away. A request that was in its transaction has had no effect; repeat it with its key."""
+    _log.error("the database cannot be used", exc_info=True)
+    error = ErrorObject(type="api_error", code="database_unavailable", message="The database is away. Try again.")
+    return _answer(503, error, {"Retry-After": "1"})
+
+
 def unexpected(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """A fault of ours: logged, and not explained to strangers."""
     _log.error("unexpected error", exc_info=error)
@@ -158,6 +161,7 @@ HANDLERS: Final[ExceptionHandlersMap] = {
     AuthenticationFailed: authentication_failed,
     IdempotencyMismatch: idempotency_mismatch,
     WriteConflict: busy,
+    BooksUnavailable: books_unavailable,
     ChainError: chain_unavailable,
     HTTPException: http_error,
     Exception: unexpected,
