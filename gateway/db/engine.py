@@ -7,7 +7,7 @@ read-only for readers.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Final, Self
 
 from sqlalchemy import event
@@ -136,11 +136,12 @@ class Books:
 
     @asynccontextmanager
     async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        try:
-            conn = await engine.connect()
-        except OSError as error:
-            raise BooksUnavailable(f"Cannot reach {self._url.render_as_string(hide_password=True)}: {error}") from error
-        async with aclosing(conn):
+        async with AsyncExitStack() as stack:
+            try:
+                conn = await stack.enter_async_context(engine.connect())
+            except OSError as error:
+                where = self._url.render_as_string(hide_password=True)
+                raise BooksUnavailable(f"Cannot reach {where}: {error}") from error
             yield conn
 
     @contextmanager
