@@ -9,10 +9,9 @@ from typing import Final
 
 from chain.primitives import Fees
 
+# 112.5 %: above the 110 % that geth, reth and nethermind ask for, equal to erigon's default.
 BUMP_NUMERATOR: Final = 1125
-BUMP_DENOMINATOR: Final = (
-    1000  # 112.5 %: above the 110 % that geth, reth and nethermind ask for, equal to erigon's default
-)
+BUMP_DENOMINATOR: Final = 1000
 
 BASE_FEE_MULTIPLIER: Final = 2  # survives six full blocks in a row (each raises the base fee by 12.5 %)
 

@@ -38,8 +38,8 @@ class ChainPort(Protocol):
     async def logs_in_range(self, first: int, last: int, query: LogFilter) -> list[RawLog]:
         """Logs of the blocks `first` to `last`, both inclusive, in chain order.
 
-        Raises `RpcUnavailable` where the node has not reached `last` (it would answer too little without saying so), and
-        `RpcRejected` where it refuses the range: halve it.
+        Raises `RpcUnavailable` where the node has not reached `last` (it would answer too little without saying so),
+        and `RpcRejected` where it refuses the range: halve it.
         """
         ...
 

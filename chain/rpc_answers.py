@@ -14,7 +14,6 @@ from chain.errors import AnswerInvalid
 from chain.primitives import Address, BlockRef, Hash32, Header, LogFilter, RawLog, Receipt
 
 _HASH_CHARS: Final = 66
-_BYTE_CHARS: Final = 2
 
 
 class BlockAnswer(msgspec.Struct, rename="camel", frozen=True):
