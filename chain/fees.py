@@ -9,7 +9,7 @@ from typing import Final
 
 from chain.primitives import Fees
 
-# 112.5 %: above the 110 % that geth, reth and nethermind ask for, equal to erigon's default.
+# 112.5 %: above the 110 % on both fields that geth and reth ask for by default.
 BUMP_NUMERATOR: Final = 1125
 BUMP_DENOMINATOR: Final = 1000
 

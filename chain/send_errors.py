@@ -1,9 +1,8 @@
 """The one place where nodes' words about `eth_sendRawTransaction` get a meaning. Nothing else tells errors by text.
 
 JSON-RPC gives no codes for these (almost all are -32000), so the words are all there is. The order matters: the first
-fragment found decides. Sources, as worded at the time of writing: go-ethereum `core/txpool/errors.go` and
-`core/error.go`, reth `rpc-eth-types` (`RpcPoolError`, `RpcInvalidTransactionError`; anvil shares them), Nethermind
-`AcceptTxResult`, Erigon `txpoolcfg.DiscardReason`, Besu `TransactionInvalidReason`.
+fragment found decides. The comments name the node that words it so; anvil's own words are tested against anvil, the
+others are collected from reports of them, so an unknown wording is possible and means `UNKNOWN`, which is safe.
 """
 
 from typing import Final
@@ -18,7 +17,7 @@ _FRAGMENTS: Final = (
     ("known transaction", SendResult.ALREADY_KNOWN),  # old geth, besu
     ("already imported", SendResult.ALREADY_KNOWN),  # anvil, parity
     ("already in mempool", SendResult.ALREADY_KNOWN),
-    ("already exists in the pool", SendResult.ALREADY_KNOWN),
+    ("transaction already exists", SendResult.ALREADY_KNOWN),
     # a pool that holds a dearer transaction at this nonce
     ("replacement transaction underpriced", SendResult.REPLACEMENT_UNDERPRICED),  # geth, reth, anvil
     ("replacementnotallowed", SendResult.REPLACEMENT_UNDERPRICED),  # nethermind
@@ -26,6 +25,8 @@ _FRAGMENTS: Final = (
     ("could not replace existing tx", SendResult.REPLACEMENT_UNDERPRICED),  # erigon
     ("underpriced replacement", SendResult.REPLACEMENT_UNDERPRICED),  # besu
     ("replacement underpriced", SendResult.REPLACEMENT_UNDERPRICED),
+    ("replacement fee too low", SendResult.REPLACEMENT_UNDERPRICED),
+    ("too low to replace", SendResult.REPLACEMENT_UNDERPRICED),
     # nonces
     ("nonce too low", SendResult.NONCE_TOO_LOW),  # geth, reth, anvil, erigon
     ("nonce is too low", SendResult.NONCE_TOO_LOW),

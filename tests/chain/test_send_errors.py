@@ -26,6 +26,9 @@ WORDS = [
         SendResult.REPLACEMENT_UNDERPRICED,
     ),  # geth
     ("ReplacementNotAllowed", SendResult.REPLACEMENT_UNDERPRICED),  # nethermind
+    ("replacement fee too low", SendResult.REPLACEMENT_UNDERPRICED),
+    ("INTERNAL_ERROR: could not replace existing tx", SendResult.REPLACEMENT_UNDERPRICED),  # erigon behind a provider
+    ("transaction already exists", SendResult.ALREADY_KNOWN),
     ("could not replace existing tx", SendResult.REPLACEMENT_UNDERPRICED),  # erigon
     ("transaction underpriced: tip needed 1, tip permitted 0", SendResult.FEE_CAP_TOO_LOW),  # geth
     ("max fee per gas less than block base fee: address 0x…", SendResult.FEE_CAP_TOO_LOW),  # geth, anvil
