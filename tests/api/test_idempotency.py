@@ -47,6 +47,15 @@ async def test_a_key_cannot_be_used_for_another_request(desk: Desk, path: str, b
     assert await desk.rows() == before
 
 
+async def test_the_same_holds_where_the_outside_world_is_asked_first(small_desk: Desk) -> None:
+    path, later = "/v1/test_helpers/test_clocks", 1_800_000_000
+    first = await small_desk.post(path, {"frozen_time": later}, headers=KEY)
+    again = await small_desk.post(path, {"frozen_time": later}, headers=KEY)
+    assert (again.content, again.headers["Idempotent-Replayed"]) == (first.content, "true")
+    other = await small_desk.post(path, {"frozen_time": later + 1}, headers=KEY)
+    assert (other.status_code, other.json()["error"]["type"]) == (400, "idempotency_error")
+
+
 async def test_keys_of_different_merchants_and_modes_are_different_keys(small_desk: Desk) -> None:
     made = [
         (await small_desk.post("/v1/customers", {"name": "Ada"}, headers=KEY, key=key)).json()["id"]

@@ -120,6 +120,14 @@ async def test_st12_the_subscription_is_active_when_the_money_is_final(small_sho
     assert (paid.object, paid.status, paid.amount_received) == ("payment_intent", "succeeded", 1000)
 
 
+async def test_what_is_ours_is_reached_by_raw_requests(small_shop: Shop) -> None:
+    made = await small_shop.desk.subscription(WALLET)
+    client = stripe.StripeClient(small_shop.desk.key, base_addresses={"api": small_shop.url})
+    answer = await asyncio.to_thread(client.raw_request, "get", f"/v1/charge_intents/{made['latest_charge_intent']}")
+    intent = client.deserialize(answer, api_mode="V1")
+    assert (intent.object, intent.status) == ("charge_intent", "requires_action")
+
+
 async def test_a_signature_of_somebody_else_is_refused(small_shop: Shop) -> None:
     made = await small_shop.desk.subscription(WALLET, expand=["latest_invoice.charge_intent"])
     intent = made["latest_invoice"]["charge_intent"]
