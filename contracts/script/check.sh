@@ -14,6 +14,8 @@ python="${PYTHON:-python3}"
 say() { printf '\n== %s\n' "$*"; }
 
 fresh() {
+  say "format"
+  "$forge" fmt --check
   say "generated files"
   "$python" script/generate.py --check
   "$python" script/calendar_vectors.py --check

@@ -9,6 +9,7 @@ import {Signatures} from "./Signatures.sol";
 import {Subscription, SubscriptionWord} from "./Subscription.sol";
 import {PlanWords, Terms, TermsWords} from "./Terms.sol";
 import {TokenCalls} from "./TokenCalls.sol";
+import {TypedData} from "./TypedData.sol";
 
 /// @title DuesMandates: recurring ERC-20 payments without custody
 ///
@@ -18,7 +19,7 @@ import {TokenCalls} from "./TokenCalls.sol";
 /// A payer approves this contract at the token and agrees to a mandate. Periods are numbered from 1 and half-open: period k
 /// is [start + (k-1) · every, start + k · every). Whoever collects names the period, so bytes that are sent again, or late,
 /// can only ever collect what was decided on. Nothing here can be upgraded, and nothing is ever held.
-contract DuesMandates is Administered {
+contract DuesMandates is Administered, TypedData {
     uint256 private constant EVERY_SECONDS_MIN = 1 days;
     uint256 private constant EVERY_SECONDS_MAX = 3660 days;
     uint256 private constant EVERY_MONTHS_MAX = 120;
@@ -33,13 +34,6 @@ contract DuesMandates is Administered {
     /// The longest trial.
     uint256 private constant START_FUTURE_MAX = 731 days;
 
-    bytes32 private constant MANDATE_TYPEHASH = keccak256(
-        "Mandate(address payer,address payee,address token,uint96 amount,uint8 unit,uint32 every,uint16 feeBps,uint40 start,uint16 periods,uint8 arrears,uint64 deadline,uint256 salt)"
-    );
-    bytes32 private constant CANCEL_TYPEHASH = keccak256("Cancel(uint96 id)");
-    bytes32 private constant DOMAIN_TYPEHASH =
-        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
-
     /// Stands for the plan's amount where an item names none.
     uint256 private constant FULL_AMOUNT = type(uint256).max;
     uint256 private constant BPS = 10_000;
@@ -53,12 +47,9 @@ contract DuesMandates is Administered {
         Subscription word;
     }
 
-    bytes32 private immutable _domainAtDeployment;
-    uint256 private immutable _chainIdAtDeployment;
-
     /// Plans that exist are numbered 1 to planCount.
     uint24 public planCount;
-    mapping(bytes32 terms => uint24 planId) private _planIds;
+    mapping(bytes32 termsHash => uint24 planId) private _planIds;
     mapping(uint256 planId => PlanWords) private _plans;
     mapping(uint256 id => Entry) private _entries;
 
@@ -73,10 +64,7 @@ contract DuesMandates is Administered {
         _locked = 0;
     }
 
-    constructor(address owner_, address feeRecipient_) Administered(owner_, feeRecipient_) {
-        _chainIdAtDeployment = block.chainid;
-        _domainAtDeployment = _buildDomain();
-    }
+    constructor(address owner_, address feeRecipient_) Administered(owner_, feeRecipient_) {}
 
     // ================================================================================================= registering
 
@@ -136,8 +124,8 @@ contract DuesMandates is Administered {
         terms.read(_plans[planId], planId);
         if (!terms.isOpen()) revert PlanNotOpen(planId);
 
-        uint256 anchor = m.unit == Unit.Months ? Calendar.monthAnchor(Calendar.read(m.start)) : m.start;
-        period = _periodAt(clock, anchor, terms);
+        uint256 anchor = terms.anchorOf(m.start);
+        period = terms.periodAt(clock, anchor);
         uint256 last = m.periods == 0 ? PERIOD_MAX : m.periods;
         if (period > last) revert AlreadyOver(last, period);
 
@@ -195,7 +183,7 @@ contract DuesMandates is Administered {
         Entry storage entry = _entries[id];
         Subscription sub = entry.word;
         if (sub.isUnknown()) revert UnknownMandate(id);
-        bytes32 digest = _typedHash(keccak256(abi.encode(CANCEL_TYPEHASH, id)));
+        bytes32 digest = _hashCancel(id);
         if (!Signatures.isFrom(sub.payer(), digest, signature)) revert WrongSigner(sub.payer());
         _cancel(entry, sub, id, sub.payer());
     }
@@ -230,9 +218,7 @@ contract DuesMandates is Administered {
     /// Collects `amount` for one named period, or reverts with the reason. By an operator, or by the payee itself, so that a
     /// merchant never depends on the operator being up.
     function charge(uint96 id, uint16 period, uint96 amount) external whenRunning lock {
-        if (!operators[msg.sender] && msg.sender != _payeeOf(_entries[id].word)) {
-            revert NotOperator(msg.sender);
-        }
+        if (!operators[msg.sender] && msg.sender != _payeeOf(_entries[id].word)) revert NotOperator(msg.sender);
         Terms memory terms;
         _collectOrRevert(Calendar.read(block.timestamp), terms, id, period, amount);
     }
@@ -336,7 +322,7 @@ contract DuesMandates is Administered {
             if (sub.isSpent(period)) return Outcomes.failed(period == 0 ? Fail.Unknown : Fail.AlreadyPaid);
             if (!terms.isOpen()) return Outcomes.failed(Fail.PlanClosed);
             if (period > sub.lastPeriod()) return Outcomes.failed(Fail.Ended);
-            uint256 present = _periodAt(clock, sub.anchor(), terms);
+            uint256 present = terms.periodAt(clock, sub.anchor());
             // The difference wraps around, to more than any arrears, for a period to come.
             if (present - period <= terms.arrears()) return Outcomes.COLLECTED;
             if (period == 0) return Outcomes.failed(Fail.Unknown);
@@ -373,17 +359,6 @@ contract DuesMandates is Administered {
         return feeRecipient == address(0) ? 0 : amount * terms.feeBps() / BPS;
     }
 
-    /// Number of the period that the clock stands in; 0 before the start.
-    function _periodAt(Clock memory clock, uint256 anchor, Terms memory terms) private pure returns (uint256) {
-        unchecked {
-            uint256 begun; // seconds or months of the mandate, the one that has just begun included
-            if (terms.inMonths()) begun = Calendar.monthsBegun(anchor, clock);
-            else if (clock.time >= anchor) begun = clock.time - anchor + 1;
-            uint256 every = terms.every();
-            return (begun + every - 1) / every;
-        }
-    }
-
     // ================================================================================================= views
 
     /// The registered mandate; all zero if there is none. While a token is being called its period already shows as spent.
@@ -393,7 +368,7 @@ contract DuesMandates is Administered {
         r.planId = sub.planId();
         Terms memory terms;
         terms.read(_plans[r.planId], r.planId);
-        r.start = uint40(_startOf(1, sub.anchor(), terms)); // 0 where there is no plan
+        r.start = uint40(terms.startOf(1, sub.anchor())); // 0 where there is no plan
         r.newestSpent = uint16(sub.newestSpent());
         r.spentBefore = uint8(sub.spentBits());
         r.periods = sub.lastPeriod() == PERIOD_MAX ? 0 : uint16(sub.lastPeriod());
@@ -418,47 +393,12 @@ contract DuesMandates is Administered {
         terms.read(_plans[sub.planId()], sub.planId());
         if (!sub.isCanceled()) q.reason = _refusal(clock, terms, sub, period).reason();
 
-        uint256 present = _periodAt(clock, sub.anchor(), terms);
+        uint256 present = terms.periodAt(clock, sub.anchor());
         q.periodNow = uint16(present > type(uint16).max ? type(uint16).max : present);
         q.amount = uint96(terms.amount());
         q.fee = uint96(_feeOf(terms, terms.amount()));
-        q.startsAt = uint64(_startOf(period, sub.anchor(), terms));
-        q.endsAt = uint64(_startOf(uint256(period) + 1, sub.anchor(), terms));
-        q.collectableUntil = uint64(_startOf(uint256(period) + 1 + terms.arrears(), sub.anchor(), terms));
-    }
-
-    /// First instant of `period`, unix seconds.
-    function _startOf(uint256 period, uint256 anchor, Terms memory terms) private pure returns (uint256) {
-        uint256 elapsed = (period - 1) * terms.every();
-        return terms.inMonths() ? Calendar.addMonths(anchor, elapsed) : anchor + elapsed;
-    }
-
-    /// The EIP-712 digest that the payer signs.
-    function hashMandate(Mandate calldata m) public view returns (bytes32) {
-        return _typedHash(keccak256(abi.encode(MANDATE_TYPEHASH, m)));
-    }
-
-    /// The id that the mandate has, registered or not: the first 12 bytes of its digest.
-    function mandateId(Mandate calldata m) public view returns (uint96) {
-        return _idOf(hashMandate(m));
-    }
-
-    /// The EIP-712 domain; another one after a fork that changes the chain id, so that no signature counts on both sides.
-    function domainSeparator() public view returns (bytes32) {
-        return block.chainid == _chainIdAtDeployment ? _domainAtDeployment : _buildDomain();
-    }
-
-    function _buildDomain() private view returns (bytes32) {
-        return keccak256(
-            abi.encode(DOMAIN_TYPEHASH, keccak256("Dues Mandates"), keccak256("1"), block.chainid, address(this))
-        );
-    }
-
-    function _typedHash(bytes32 structHash) private view returns (bytes32) {
-        return keccak256(abi.encodePacked(hex"1901", domainSeparator(), structHash));
-    }
-
-    function _idOf(bytes32 digest) private pure returns (uint96) {
-        return uint96(bytes12(digest));
+        q.startsAt = uint64(terms.startOf(period, sub.anchor()));
+        q.endsAt = uint64(terms.startOf(uint256(period) + 1, sub.anchor()));
+        q.collectableUntil = uint64(terms.startOf(uint256(period) + 1 + terms.arrears(), sub.anchor()));
     }
 }

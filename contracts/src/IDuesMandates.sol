@@ -92,9 +92,7 @@ interface IDuesMandates {
     event PlanOpened(uint24 indexed planId, bool open);
 
     // ---------------------------------------------------------------------------------------------- events: mandates
-    event Subscribed(
-        uint96 indexed id, address indexed payer, uint24 indexed planId, uint40 start, uint16 periods
-    );
+    event Subscribed(uint96 indexed id, address indexed payer, uint24 indexed planId, uint40 start, uint16 periods);
     /// `amount` left the payer for this period, or will not: less the fee of a FeeSkipped with the same id and period.
     event Charged(uint96 indexed id, uint16 period, uint96 amount);
     /// The item changed nothing. `tokenError`: first four bytes that the token reverted with, 0 if it did not.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {Calendar, Clock} from "./Calendar.sol";
 import {Mandate, Plan, Unit} from "./IDuesMandates.sol";
 
 /// A plan in two storage words, from the lowest bit:
@@ -88,6 +89,28 @@ library TermsWords {
 
     function isOpen(Terms memory self) internal pure returns (bool) {
         return self.second >> OPEN_AT != 0;
+    }
+
+    /// What a mandate on this plan keeps of its start: the second itself, or a month anchor.
+    function anchorOf(Terms memory self, uint256 start) internal pure returns (uint256) {
+        return inMonths(self) ? Calendar.monthAnchor(Calendar.read(start)) : start;
+    }
+
+    /// Number of the period that the clock stands in; 0 before the start.
+    function periodAt(Terms memory self, Clock memory clock, uint256 anchor) internal pure returns (uint256) {
+        unchecked {
+            uint256 begun; // seconds or months of the mandate, the one that has just begun included
+            if (inMonths(self)) begun = Calendar.monthsBegun(anchor, clock);
+            else if (clock.time >= anchor) begun = clock.time - anchor + 1;
+            uint256 length = every(self);
+            return (begun + length - 1) / length;
+        }
+    }
+
+    /// First instant of `period` (from 1 on), unix seconds.
+    function startOf(Terms memory self, uint256 period, uint256 anchor) internal pure returns (uint256) {
+        uint256 elapsed = (period - 1) * every(self);
+        return inMonths(self) ? Calendar.addMonths(anchor, elapsed) : anchor + elapsed;
     }
 
     /// The second word with another `open`.

@@ -25,10 +25,7 @@ library TokenCalls {
 
     /// token.transferFrom(from, to, amount). No data back counts as success if the token has code (USDT and its like);
     /// otherwise exactly `true` does. A revert returns the first four bytes of its data.
-    function pull(address token, address from, address to, uint256 amount)
-        internal
-        returns (Outcome)
-    {
+    function pull(address token, address from, address to, uint256 amount) internal returns (Outcome) {
         _needGas(CALL_FLOOR);
         bytes4 tokenError;
         bool returned; // the call did not revert

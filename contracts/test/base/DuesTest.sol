@@ -133,9 +133,8 @@ abstract contract DuesTest {
 
     function permitFor(uint256 key, uint256 value, uint256 deadline) internal view returns (bytes memory) {
         address owner = vm.addr(key);
-        bytes32 structHash = keccak256(
-            abi.encode(usdc.PERMIT_TYPEHASH(), owner, address(dues), value, usdc.nonces(owner), deadline)
-        );
+        bytes32 structHash =
+            keccak256(abi.encode(usdc.PERMIT_TYPEHASH(), owner, address(dues), value, usdc.nonces(owner), deadline));
         bytes32 digest = keccak256(abi.encodePacked(hex"1901", usdc.DOMAIN_SEPARATOR(), structHash));
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
         return abi.encode(value, deadline, v, r, s);

@@ -61,7 +61,9 @@ contract GasTest is DuesTest {
 
     function sendBatch(string memory name) private returns (uint256 perPull) {
         bytes memory items;
-        for (uint256 i = 0; i < N; ++i) items = bytes.concat(items, item(ids[i], 2));
+        for (uint256 i = 0; i < N; ++i) {
+            items = bytes.concat(items, item(ids[i], 2));
+        }
         vm.prank(OPERATOR);
         dues.chargeBatch(items);
         perPull = measured(name) / N;
@@ -84,7 +86,9 @@ contract GasTest is DuesTest {
     function test_batchWithAmounts() external {
         subscribers(N, 0, false);
         bytes memory items;
-        for (uint256 i = 0; i < N; ++i) items = bytes.concat(items, item(ids[i], 2, PRICE));
+        for (uint256 i = 0; i < N; ++i) {
+            items = bytes.concat(items, item(ids[i], 2, PRICE));
+        }
         vm.prank(OPERATOR);
         dues.chargeBatchAmounts(items);
         gasVm.snapshotValue("dues", "chargeBatchAmounts of 100, per pull", measured("chargeBatchAmounts of 100") / N);

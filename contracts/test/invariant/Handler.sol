@@ -68,7 +68,9 @@ contract Handler {
         HostileToken(tokens[3]).answer(0xdd62ed3e, false, false, abi.encode(uint256(0)));
         vm.startPrank(OWNER);
         dues.setOperator(OPERATOR, true);
-        for (uint256 t = 0; t < 4; ++t) dues.setToken(tokens[t], true);
+        for (uint256 t = 0; t < 4; ++t) {
+            dues.setToken(tokens[t], true);
+        }
         vm.stopPrank();
         for (uint256 p = 0; p < 4; ++p) {
             payers[p] = vm.addr(p + 1);
@@ -78,7 +80,10 @@ contract Handler {
                 IAnyToken(tokens[t]).approve(address(dues), 500);
             }
         }
-        for (uint256 i = 0; i < 6; ++i) subscribe(i); // so that there is something to charge from the first call on
+        // So that there is something to charge from the first call on.
+        for (uint256 i = 0; i < 6; ++i) {
+            subscribe(i);
+        }
     }
 
     // ------------------------------------------------------------------------------------------------- actions
@@ -208,9 +213,8 @@ contract Handler {
         if (kind == 3) FalseToken(tokens[2]).setRefusing((seed >> 8) % 2 == 0);
         bytes4[3] memory selectors = [bytes4(0x23b872dd), 0xdd62ed3e, 0x70a08231];
         if (kind == 4) {
-            HostileToken(tokens[3]).answer(
-                selectors[(seed >> 8) % 3], (seed >> 16) % 2 == 0, (seed >> 24) % 4 == 0, answer
-            );
+            HostileToken(tokens[3])
+                .answer(selectors[(seed >> 8) % 3], (seed >> 16) % 2 == 0, (seed >> 24) % 4 == 0, answer);
         }
         if (kind == 5) HostileToken(tokens[3]).answer(selectors[0], false, false, abi.encode(uint256(1)));
     }
@@ -358,7 +362,9 @@ contract Handler {
     /// Everything that a failed charge must leave alone.
     function _state() private view returns (bytes32 state) {
         state = _balances();
-        for (uint256 i = 0; i < tracks.length; ++i) state = keccak256(abi.encode(state, dues.mandate(tracks[i].id)));
+        for (uint256 i = 0; i < tracks.length; ++i) {
+            state = keccak256(abi.encode(state, dues.mandate(tracks[i].id)));
+        }
     }
 
     function _balances() private view returns (bytes32 state) {

@@ -13,9 +13,8 @@ contract Invariants {
 
     function setUp() external {
         vm.warp(1_801_389_600);
-        dues = IDuesMandates(
-            vm.deployCode("DuesMandates.sol:DuesMandates", abi.encode(address(0x0123), address(0x0ABC)))
-        );
+        dues =
+            IDuesMandates(vm.deployCode("DuesMandates.sol:DuesMandates", abi.encode(address(0x0123), address(0x0ABC))));
         handler = new Handler(dues);
     }
 

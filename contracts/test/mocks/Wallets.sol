@@ -27,7 +27,8 @@ contract SmartWallet {
     function isValidSignature(bytes32 digest, bytes calldata signature) external view virtual returns (bytes4) {
         if (signature.length != 65) return 0xffffffff;
         (bytes32 r, bytes32 s) = abi.decode(signature[:64], (bytes32, bytes32));
-        return ecrecover(digest, uint8(signature[64]), r, s) == owner ? this.isValidSignature.selector : bytes4(0xffffffff);
+        return
+            ecrecover(digest, uint8(signature[64]), r, s) == owner ? this.isValidSignature.selector : bytes4(0xffffffff);
     }
 }
 

@@ -35,7 +35,9 @@ contract CancelTest is DuesTest {
         vm.prank(payer);
         dues.cancel(id);
         vm.warp(NOW + 3650 days);
-        for (uint16 k = 1; k < 130; ++k) chargeRejected(id, k, Fail.Canceled);
+        for (uint16 k = 1; k < 130; ++k) {
+            chargeRejected(id, k, Fail.Canceled);
+        }
         vm.expectRevert(abi.encodeWithSelector(IDuesMandates.AlreadyCanceled.selector, id));
         vm.prank(payer);
         dues.cancel(id);

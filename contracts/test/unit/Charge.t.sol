@@ -389,8 +389,7 @@ contract ChargeTest is DuesTest {
         uint256 refusals;
         for (uint256 gas_ = 60_000; gas_ < 400_000; gas_ += 5000) {
             vm.prank(OPERATOR);
-            (bool ok, bytes memory answer) =
-                address(dues).call{gas: gas_}(abi.encodeCall(dues.charge, (id, 1, PRICE)));
+            (bool ok, bytes memory answer) = address(dues).call{gas: gas_}(abi.encodeCall(dues.charge, (id, 1, PRICE)));
             if (ok) break;
             if (answer.length == 0) continue; // out of gas before the first token call
             vm.assertEq(bytes32(bytes4(answer)), bytes32(IDuesMandates.InsufficientGas.selector), "the only reason");

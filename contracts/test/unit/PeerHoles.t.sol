@@ -14,7 +14,9 @@ contract PeerHolesTest is DuesTest {
         uint96 id = register(termsInSeconds()); // arrears 1
         vm.warp(NOW + 299 days); // period 10, nothing collected so far
         bytes memory items;
-        for (uint16 k = 0; k <= 12; ++k) items = bytes.concat(items, item(id, k));
+        for (uint16 k = 0; k <= 12; ++k) {
+            items = bytes.concat(items, item(id, k));
+        }
         vm.assertEq(batch(bytes.concat(items, items)), 2, "the present one and one of arrears");
         vm.assertEq(usdc.balanceOf(PAYEE), 2 * PRICE, "no more");
     }

@@ -18,7 +18,7 @@ contract SimulateTest is DuesTest {
         vm.prank(other);
         usdc.approve(address(dues), 0);
         bytes memory items = bytes.concat(item(poor, 1, PRICE), item(good, 1, PRICE), item(7, 1, 1));
-        vm.assertEq(simulate(items), hex"0908c379a0_0000000000_0100000000", "allowance, collected, unknown");
+        vm.assertEq(simulate(items), hex"0908c379a000000000000100000000", "allowance, collected, unknown");
     }
 
     function test_itemsSeeWhatOthersTakeFromASharedAllowance() external {
@@ -28,7 +28,7 @@ contract SimulateTest is DuesTest {
         uint96 b = register(m);
         vm.prank(payer);
         usdc.approve(address(dues), 2 * PRICE - 1);
-        vm.assertEq(simulate(bytes.concat(item(a, 1, PRICE), item(b, 1, PRICE))), hex"0000000000_0908c379a0", "once");
+        vm.assertEq(simulate(bytes.concat(item(a, 1, PRICE), item(b, 1, PRICE))), hex"00000000000908c379a0", "once");
         vm.assertEq(simulate(bytes.concat(item(a, 1, PRICE), item(b, 1, PRICE - 1))), new bytes(10), "both");
     }
 
@@ -76,7 +76,9 @@ contract SimulateTest is DuesTest {
         }
         bytes memory outcomes = simulate(items);
         uint256 foretold;
-        for (uint256 i = 0; i < payers; ++i) if (outcomes[5 * i] == 0) ++foretold;
+        for (uint256 i = 0; i < payers; ++i) {
+            if (outcomes[5 * i] == 0) ++foretold;
+        }
         vm.prank(OPERATOR);
         vm.assertEq(dues.chargeBatchAmounts(items), foretold, "as many as foretold");
     }

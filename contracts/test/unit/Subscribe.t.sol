@@ -57,7 +57,9 @@ contract SubscribeTest is DuesTest {
 
     function test_eachSharedTermMakesAnotherPlan() external {
         Mandate[7] memory variants;
-        for (uint256 i = 0; i < 7; ++i) variants[i] = terms();
+        for (uint256 i = 0; i < 7; ++i) {
+            variants[i] = terms();
+        }
         variants[0].payee = STRANGER;
         variants[1].amount = PRICE + 1;
         variants[2].every = 2;
@@ -66,7 +68,9 @@ contract SubscribeTest is DuesTest {
         (variants[5].unit, variants[5].every) = (Unit.Seconds, 86_400);
         (variants[6].unit, variants[6].every) = (Unit.Seconds, 86_401);
         register(terms());
-        for (uint256 i = 0; i < 7; ++i) vm.assertEq(dues.mandate(register(variants[i])).planId, i + 2, "a new plan");
+        for (uint256 i = 0; i < 7; ++i) {
+            vm.assertEq(dues.mandate(register(variants[i])).planId, i + 2, "a new plan");
+        }
     }
 
     function test_equalSaltedTermsAreTwoMandates() external {
@@ -125,7 +129,9 @@ contract SubscribeTest is DuesTest {
         Mandate memory m = terms();
         bytes memory signature_ = signed(m, PAYER_KEY);
         Mandate[11] memory changed;
-        for (uint256 i = 0; i < 11; ++i) changed[i] = terms();
+        for (uint256 i = 0; i < 11; ++i) {
+            changed[i] = terms();
+        }
         changed[0].payee = STRANGER;
         changed[1].token = address(dues);
         changed[2].amount = PRICE + 1;
@@ -298,9 +304,7 @@ contract SubscribeTest is DuesTest {
 
     function firstRejected(Mandate memory m, uint96 amount, uint16 period, Fail reason, bytes4 tokenError) private {
         uint96 id = dues.mandateId(m);
-        vm.expectRevert(
-            abi.encodeWithSelector(IDuesMandates.ChargeRejected.selector, id, period, reason, tokenError)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IDuesMandates.ChargeRejected.selector, id, period, reason, tokenError));
         vm.prank(payer);
         dues.subscribe(m, "", "", amount);
         vm.assertEq(dues.mandate(id).payer, address(0), "nothing was registered");
@@ -330,7 +334,9 @@ contract SubscribeTest is DuesTest {
         m.start = NOW - 100 days; // now is in period 4
         uint96 id = register(m);
         vm.assertEq(dues.mandate(id).start, NOW - 100 days, "the start stays as signed");
-        for (uint16 k = 0; k < 4; ++k) chargeRejected(id, k, k == 0 ? Fail.Unknown : Fail.AlreadyPaid);
+        for (uint16 k = 0; k < 4; ++k) {
+            chargeRejected(id, k, k == 0 ? Fail.Unknown : Fail.AlreadyPaid);
+        }
         charge(id, 4);
         vm.warp(NOW + 20 days); // period 5 begins at start + 120 days
         charge(id, 5);

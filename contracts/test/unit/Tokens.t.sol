@@ -205,7 +205,9 @@ contract TokensTest is DuesTest {
 
     /// Any answers to any of our calls: its own item gets an outcome, the neighbour is collected, and the period is
     /// spent exactly when the answer meant success.
-    function testFuzz_hostileAnswers(uint8 mode, bytes calldata pulled, bytes calldata allowed, bytes calldata held) external {
+    function testFuzz_hostileAnswers(uint8 mode, bytes calldata pulled, bytes calldata allowed, bytes calldata held)
+        external
+    {
         HostileToken token = new HostileToken();
         token.answer(ALLOWANCE, false, false, abi.encode(uint256(PRICE)));
         (uint96 odd, uint96 sound) = beside(address(token));

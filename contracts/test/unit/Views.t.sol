@@ -116,9 +116,13 @@ contract QuoteTest is DuesTest {
     }
 
     /// A quote of None means that a charge goes through, any other that it fails with that reason.
-    function testFuzz_theQuoteIsWhatAChargeMeets(uint40 later, uint16 period, uint8 arrears, uint16 periods, bool months)
-        external
-    {
+    function testFuzz_theQuoteIsWhatAChargeMeets(
+        uint40 later,
+        uint16 period,
+        uint8 arrears,
+        uint16 periods,
+        bool months
+    ) external {
         Mandate memory m = months ? terms() : termsInSeconds();
         (m.arrears, m.periods) = (arrears % 9, periods % 30);
         uint96 id = register(m);
