@@ -1,21 +1,17 @@
 """`dues sandbox`: the whole gateway at work on a local chain."""
 
-import signal
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
 from gateway.cli.app import CommandFailed
 from gateway.sandbox.errors import SandboxFailed
 from gateway.sandbox.folder import DEFAULT
+from gateway.sandbox.interruptions import interruptions
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from gateway.sandbox.narration import Narrator
     from gateway.sandbox.world import World
 
@@ -39,7 +35,7 @@ def command(*, once: bool, port: int | None, data_dir: Path, fresh: bool) -> Non
         from gateway.sandbox.world import Options, opened  # noqa: PLC0415 - same
     except ModuleNotFoundError as error:
         raise CommandFailed(f"the sandbox needs more packages ({error.name} is missing): `make sandbox`") from None
-    _end_on(signal.SIGTERM, signal.SIGHUP)
+    interruptions.install()
     narrator = Narrator()
     options = Options(data_dir=data_dir, fresh=fresh, port=port)
     try:
@@ -89,14 +85,3 @@ def _stay(world: "World", narrator: "Narrator") -> None:
     except KeyboardInterrupt:
         narrator.console.print()
         narrator.say("stopping …")
-
-
-def _end_on(*signals: signal.Signals) -> None:
-    """End as Ctrl-C would, so that every child is ended too."""
-
-    def end(number: int, _: "FrameType | None") -> NoReturn:
-        sys.exit(128 + number)
-
-    handler: Callable[[int, FrameType | None], NoReturn] = end
-    for number in signals:
-        signal.signal(number, handler)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from gateway.sandbox.errors import SandboxFailed, with_tail
+from gateway.sandbox.interruptions import interruptions
 from gateway.sandbox.ports import HOST
 
 STOP_SECONDS: Final = 5.0
@@ -107,11 +108,12 @@ class Children:
             SandboxFailed: it died, or did not listen in time; the end of its log is in the message.
         """
         log = self._logs / f"{name}.log"
-        try:
-            child = Child(name, arguments, log, os.environ | dict(environ or {}))
-        except OSError as error:
-            raise SandboxFailed(f"{name}: {arguments[0]} cannot be started ({error.strerror}).") from None
-        self._children.append(child)
+        with interruptions.held():
+            try:
+                child = Child(name, arguments, log, os.environ | dict(environ or {}))
+            except OSError as error:
+                raise SandboxFailed(f"{name}: {arguments[0]} cannot be started ({error.strerror}).") from None
+            self._children.append(child)
         if port is not None:
             self._wait_for(child, port)
         if supervised:

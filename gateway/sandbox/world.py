@@ -32,6 +32,7 @@ from gateway.sandbox.children import Child, Children
 from gateway.sandbox.consumer import PATH, Consumer
 from gateway.sandbox.errors import SandboxFailed
 from gateway.sandbox.folder import Folder
+from gateway.sandbox.interruptions import interruptions
 from gateway.sandbox.ports import HOST, Ports, choose
 from gateway.sandbox.settings import Deployed
 from gateway.services import api_keys
@@ -119,8 +120,9 @@ def opened(options: Options, say: Callable[[str], None]) -> Iterator[World]:
         folder = Folder.take(options.data_dir, fresh=options.fresh)
         stage_lock = stack.enter_context(_released(folder))
         ports = choose(options.port, say=say)
-        node = LocalNode.start(NodeOptions(port=ports.chain, block_seconds=BLOCK_SECONDS, mixed_mining=True))
-        stack.callback(node.stop)
+        with interruptions.held():
+            node = LocalNode.start(NodeOptions(port=ports.chain, block_seconds=BLOCK_SECONDS, mixed_mining=True))
+            stack.callback(node.stop)
         children = stack.enter_context(Children(stage_lock.logs))
         redis = redis_server.arguments(redis_server.find(), port=ports.redis, folder=folder.redis)
         children.start("redis", redis, port=ports.redis)

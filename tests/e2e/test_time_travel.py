@@ -22,6 +22,7 @@ DAY_SECONDS = 86_400
 TOKENS = 1_000
 BASE_UNITS_A_CENT = 10_000
 PERIODS_ALLOWED = 12
+KILLS = 6
 
 
 @pytest.fixture(scope="module")
@@ -105,12 +106,16 @@ def test_twelve_renewals_happen_in_order_when_a_clock_is_advanced_by_a_year(worl
 def test_a_worker_that_is_killed_again_and_again_charges_every_period_once(world: World, step: Step) -> None:
     it = subscribed(world, step, 1)
     it.advance(100)
-    kills = 0
-    while not it.is_ready:
-        if world.worker.is_running:
-            world.worker.kill()
-            kills += 1
-        time.sleep(0.7 + 0.3 * (kills % 5))
-    assert kills > 1
+    for kill in range(KILLS):
+        lives = log_of(world).count("worker started")
+        time.sleep(0.15 + 0.1 * kill)  # somewhere in its work
+        world.worker.kill()
+        step.wait("it runs again", lambda lives=lives: log_of(world).count("worker started") > lives)  # type: ignore[misc]
+    step.wait("the clock has arrived", lambda: it.is_ready)
+    assert world.worker.restarts == KILLS
     assert [charge.period for charge in it.charged(world)] == [1, 2, 3, 4]
     assert it.status == "active"
+
+
+def log_of(world: World) -> str:
+    return world.worker.log.read_text(encoding="utf-8")
