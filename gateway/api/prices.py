@@ -13,8 +13,9 @@ from gateway.db.pages import Page
 from gateway.domain.catalog import Price
 from gateway.domain.errors import NotFound
 from gateway.domain.period import Interval, IntervalUnit
-from gateway.services import catalog as services
-from gateway.services.catalog import NewPrice, PriceFields, ProductFields
+from gateway.services import prices as services
+from gateway.services.catalog import ProductFields
+from gateway.services.prices import NewPrice, PriceFields
 from gateway.wire.catalog import PriceObject
 
 _KIND: Final = "price"

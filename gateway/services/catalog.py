@@ -1,4 +1,4 @@
-"""Customers, products and prices: creating, changing and deleting them at a merchant's request."""
+"""Customers and products: creating, changing and deleting them at a merchant's request."""
 
 import re
 from collections.abc import Mapping
@@ -8,15 +8,12 @@ from typing import Any, Final
 
 from gateway.db import catalog, subscriptions, test_clocks
 from gateway.db.engine import Connection
-from gateway.db.errors import ConstraintBroken
 from gateway.db.pages import PageRequest
 from gateway.domain import metadata as merchant_metadata
-from gateway.domain.catalog import Customer, Price, Product, Scope
+from gateway.domain.catalog import Customer, Product, Scope
 from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.events import EventType
 from gateway.domain.ids import new_id
-from gateway.domain.money import AMOUNT_MAX, currency
-from gateway.domain.period import Interval
 from gateway.domain.subscription import TERMINAL
 from gateway.domain.transition import Event, Moved
 from gateway.services import subscriptions as subscription_services
@@ -55,33 +52,12 @@ class ProductFields:
     default_price_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceFields:
-    """What a request says about a price; a field that is not in `given` stays as it is."""
-
-    given: frozenset[str]
-    active: bool = True
-    nickname: str | None = None
-    lookup_key: str | None = None
-    metadata: Metadata = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewPrice:
-    """A price as asked for: of an existing product, or of one that is made with it."""
-
-    currency: str
-    unit_amount: int
-    interval: Interval | None
-    product_id: str | None = None
-    product: ProductFields | None = None
-
-
-def _moved(before: Any, after: Any, event: EventType, now: datetime) -> Moved[Any]:
+def moved(before: Any, after: Any, event: EventType, now: datetime) -> Moved[Any]:
+    """A change that one event announces."""
     return Moved(value=after, before=before, events=(Event(type=event, object_id=after.id, at=now),))
 
 
-def _kept(given: frozenset[str], changes: object, names: Mapping[str, str]) -> dict[str, Any]:
+def kept(given: frozenset[str], changes: object, names: Mapping[str, str]) -> dict[str, Any]:
     """The fields that were given, by the names of the domain object."""
     return {target: getattr(changes, source) for source, target in names.items() if source in given}
 
@@ -125,7 +101,7 @@ async def create_customer(
         test_clock_id=test_clock_id,
     )
     await catalog.add_customers(conn, [customer])
-    await record(conn, gateway, [_moved(None, customer, EventType.CUSTOMER_CREATED, now)], origin=origin)
+    await record(conn, gateway, [moved(None, customer, EventType.CUSTOMER_CREATED, now)], origin=origin)
     return customer
 
 
@@ -174,12 +150,12 @@ async def update_customer(
                 param=param,
             )
     names = ("email", "name", "phone", "description", "default_payment_method_id")
-    changes = _kept(fields.given, fields, dict(zip(names, names, strict=True)))
+    changes = kept(fields.given, fields, dict(zip(names, names, strict=True)))
     if "metadata" in fields.given:
         changes["metadata"] = merchant_metadata.merge(before.metadata, fields.metadata)
     after = replace(before, **changes)
     await catalog.save_customers(conn, [after])
-    await record(conn, gateway, [_moved(before, after, EventType.CUSTOMER_UPDATED, now)], origin=origin)
+    await record(conn, gateway, [moved(before, after, EventType.CUSTOMER_UPDATED, now)], origin=origin)
     return after
 
 
@@ -205,7 +181,7 @@ async def delete_customer(
         )
     after = replace(before, deleted=True, default_payment_method_id=None)
     await catalog.save_customers(conn, [after])
-    await record(conn, gateway, [_moved(before, after, EventType.CUSTOMER_DELETED, now)], origin=origin)
+    await record(conn, gateway, [moved(before, after, EventType.CUSTOMER_DELETED, now)], origin=origin)
     return after
 
 
@@ -234,7 +210,7 @@ async def create_product(
         metadata=merchant_metadata.merge({}, fields.metadata),
     )
     await catalog.add_products(conn, [product])
-    await record(conn, gateway, [_moved(None, product, EventType.PRODUCT_CREATED, now)], origin=origin)
+    await record(conn, gateway, [moved(None, product, EventType.PRODUCT_CREATED, now)], origin=origin)
     return product
 
 
@@ -269,7 +245,7 @@ async def update_product(
         NotFound: there is no such product or price.
     """
     before = await product_of(conn, scope, product_id, lock=True)
-    changes = _kept(
+    changes = kept(
         fields.given,
         fields,
         {"active": "active", "description": "description", "default_price_id": "default_price_id"},
@@ -288,7 +264,7 @@ async def update_product(
             )
     after = replace(before, updated_at=now, **changes)
     await catalog.save_products(conn, [after])
-    await record(conn, gateway, [_moved(before, after, EventType.PRODUCT_UPDATED, now)], origin=origin)
+    await record(conn, gateway, [moved(before, after, EventType.PRODUCT_UPDATED, now)], origin=origin)
     return after
 
 
@@ -311,93 +287,5 @@ async def delete_product(
         )
     after = replace(before, deleted=True, active=False, updated_at=now)
     await catalog.save_products(conn, [after])
-    await record(conn, gateway, [_moved(before, after, EventType.PRODUCT_DELETED, now)], origin=origin)
-    return after
-
-
-async def create_price(
-    conn: Connection,
-    gateway: Gateway,
-    *,
-    scope: Scope,
-    new: NewPrice,
-    fields: PriceFields,
-    now: datetime,
-    origin: Origin,
-) -> Price:
-    """Make a price of a product (MX-04, PM-04). What it charges and how often never changes afterwards.
-
-    Raises:
-        InvalidRequest: an unknown currency, an amount out of range, both or neither of product and product_data.
-        NotFound: there is no such product.
-    """
-    code = currency(new.currency)
-    if not 0 <= new.unit_amount <= AMOUNT_MAX:
-        raise InvalidRequest(
-            f"unit_amount must be between 0 and {AMOUNT_MAX}.", code="invalid_amount", param="unit_amount"
-        )
-    if (new.product_id is None) == (new.product is None):
-        raise InvalidRequest("Give either product or product_data.", code="parameter_conflict", param="product")
-    if new.product is not None:
-        product = await create_product(conn, gateway, scope=scope, fields=new.product, now=now, origin=origin)
-    else:
-        product = await product_of(conn, scope, new.product_id or "", param="product")
-    price = Price(
-        id=new_id("price", now),
-        scope=scope,
-        created_at=now,
-        product_id=product.id,
-        currency=code,
-        unit_amount=new.unit_amount,
-        interval=new.interval,
-        active=fields.active,
-        nickname=fields.nickname,
-        lookup_key=fields.lookup_key,
-        metadata=merchant_metadata.merge({}, fields.metadata),
-    )
-    try:
-        await catalog.add_prices(conn, [price])
-    except ConstraintBroken as error:
-        raise _lookup_key_taken(error, price) from error
-    await record(conn, gateway, [_moved(None, price, EventType.PRICE_CREATED, now)], origin=origin)
-    return price
-
-
-def _lookup_key_taken(error: ConstraintBroken, price: Price) -> Exception:
-    if error.constraint != "uq_prices_lookup_key":
-        return error
-    return InvalidRequest(
-        f"Another price has the lookup_key '{price.lookup_key}' already.", code="lookup_key_taken", param="lookup_key"
-    )
-
-
-async def update_price(
-    conn: Connection,
-    gateway: Gateway,
-    *,
-    scope: Scope,
-    price_id: str,
-    fields: PriceFields,
-    now: datetime,
-    origin: Origin,
-) -> Price:
-    """Change what does not touch money: whether it is offered, and its names.
-
-    Raises:
-        InvalidRequest: metadata beyond its limits, or a lookup key that another price has.
-        NotFound: there is no such price.
-    """
-    before = await catalog.get_price(conn, scope, price_id, lock=True)
-    if before is None:
-        raise NotFound("price", price_id)
-    names = ("active", "nickname", "lookup_key")
-    changes = _kept(fields.given, fields, dict(zip(names, names, strict=True)))
-    if "metadata" in fields.given:
-        changes["metadata"] = merchant_metadata.merge(before.metadata, fields.metadata)
-    after = replace(before, **changes)
-    try:
-        await catalog.save_prices(conn, [after])
-    except ConstraintBroken as error:
-        raise _lookup_key_taken(error, after) from error
-    await record(conn, gateway, [_moved(before, after, EventType.PRICE_UPDATED, now)], origin=origin)
+    await record(conn, gateway, [moved(before, after, EventType.PRODUCT_DELETED, now)], origin=origin)
     return after
