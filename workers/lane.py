@@ -17,6 +17,8 @@ from chain.errors import LocalNodeFailed, RpcRejected, RpcUnavailable, WrongChai
 from gateway.db.errors import BooksUnavailable, LeaseLost, WriteConflict
 
 BEAT_SECONDS: Final = 2.0  # arq's heartbeat comes every second; this one is only heard when that one is gone
+IDLE_GROWTH: Final = 1.5
+IDLE_BEAT_MAX_SECONDS: Final = 0.5  # quick heartbeats slow down to this while nothing happens: idling must be cheap
 BACKOFF_FIRST_SECONDS: Final = 0.25
 BACKOFF_MAX_SECONDS: Final = 15.0  # an endpoint that came back is noticed within this time
 BACKOFF_DOUBLINGS_MAX: Final = 10
@@ -84,13 +86,19 @@ class Lane:
     async def run(self) -> None:
         """Serve until `stop`; starts with a step, because something may have become due while nobody ran."""
         self._bell.set()
+        beat_seconds = self._beat_seconds
         while not self._stopped.is_set():
             self.is_busy = False
-            await _wait(self._bell, self._beat_seconds)
+            await _wait(self._bell, beat_seconds)
             self.is_busy = True
             self._bell.clear()
+            has_worked = False
             while not self._stopped.is_set() and await self._try_step():
-                pass
+                has_worked = True
+            beat_seconds = self._beat_seconds if has_worked else self._idle_beat(beat_seconds)
+
+    def _idle_beat(self, beat_seconds: float) -> float:
+        return max(self._beat_seconds, min(beat_seconds * IDLE_GROWTH, IDLE_BEAT_MAX_SECONDS))
 
     async def _try_step(self) -> bool:
         """Take one step; whether another one should follow at once."""

@@ -108,6 +108,23 @@ async def test_without_any_bell_it_runs_by_its_heartbeat() -> None:
         await until(lambda: work.calls >= 4)
 
 
+async def test_a_quick_heartbeat_slows_down_while_nothing_happens_and_work_makes_it_quick_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lanes, "IDLE_BEAT_MAX_SECONDS", 0.2)
+    work = Work()
+    async with running(work, beat_seconds=0.01) as lane:
+        await asyncio.sleep(0.6)
+        calls = work.calls
+        await asyncio.sleep(0.4)
+        assert work.calls - calls <= 3
+        work.script.append(1)
+        lane.ring()
+        calls = work.calls
+        await asyncio.sleep(0.1)
+        assert work.calls - calls >= 3
+
+
 @pytest.mark.parametrize(
     "error", [RpcUnavailable("host does not answer"), WriteConflict("busy"), ConnectionResetError()]
 )
