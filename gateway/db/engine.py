@@ -142,6 +142,9 @@ class Books:
             except OSError as error:
                 where = self._url.render_as_string(hide_password=True)
                 raise BooksUnavailable(f"Cannot reach {where}: {error}") from error
+            except SQLAlchemyError:
+                await failures.driver_thread_ended()
+                raise
             yield conn
 
     @contextmanager

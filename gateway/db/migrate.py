@@ -3,6 +3,8 @@
 Several processes may start at once: PostgreSQL lets one of them work and the others wait for it, SQLite has one writer.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -13,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.db import failures
@@ -29,17 +31,8 @@ async def upgrade(url: str, revision: str = "head") -> None:
     Raises:
         BooksUnavailable: it cannot be opened.
     """
-    engine = create_async_engine(url, poolclass=NullPool)
-    try:
-        async with engine.begin() as conn:
-            await conn.run_sync(_upgrade, revision)
-    except (SQLAlchemyError, OSError) as error:
-        ours = failures.translated(error, engine.url)
-        if ours is None:
-            raise
-        raise ours from error
-    finally:
-        await engine.dispose()
+    async with _connected(url) as conn, conn.begin():
+        await conn.run_sync(_upgrade, revision)
 
 
 async def current(url: str) -> str | None:
@@ -48,11 +41,18 @@ async def current(url: str) -> str | None:
     Raises:
         BooksUnavailable: it cannot be opened.
     """
+    async with _connected(url) as conn:
+        return await conn.run_sync(revision_of)
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[AsyncConnection]:
     engine = create_async_engine(url, poolclass=NullPool)
     try:
         async with engine.connect() as conn:
-            return await conn.run_sync(revision_of)
+            yield conn
     except (SQLAlchemyError, OSError) as error:
+        await failures.driver_thread_ended()
         ours = failures.translated(error, engine.url)
         if ours is None:
             raise

@@ -239,6 +239,14 @@ def test_another_kind_of_url_is_refused_with_the_form_that_is_expected(url: str)
         Books.open(url)
 
 
+async def _checked(url: str) -> None:
+    opened = Books.open(url)
+    try:
+        await opened.check()
+    finally:
+        await opened.close()
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -247,7 +255,7 @@ def test_another_kind_of_url_is_refused_with_the_form_that_is_expected(url: str)
     ],
 )
 async def test_a_database_that_cannot_be_opened_is_told_without_its_password(url: str) -> None:
-    for attempt in (Books.open(url).check(), upgrade(url)):
+    for attempt in (_checked(url), upgrade(url)):
         with pytest.raises(BooksUnavailable) as unavailable:
             await attempt
         assert url.rpartition("@")[2].rpartition("/")[2] in str(unavailable.value)
@@ -257,7 +265,7 @@ async def test_a_database_that_cannot_be_opened_is_told_without_its_password(url
 async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     (tmp_path / "dues.db").write_bytes(b"these are not the books you are looking for" * 100)
     with pytest.raises(BooksUnavailable, match="not a database"):
-        await Books.open(f"sqlite+aiosqlite:///{tmp_path}/dues.db").check()
+        await _checked(f"sqlite+aiosqlite:///{tmp_path}/dues.db")
 
 
 async def test_a_database_that_went_away_is_unavailable_and_used_again_when_it_is_back(postgres_books: Books) -> None:
