@@ -20,6 +20,7 @@ pytestmark = pytest.mark.xdist_group("sandbox")
 
 SECONDS_MAX = 120
 STEPS = 11
+MARK = "THE_SANDBOX_OF_A_TEST"
 
 
 def sandbox(data_dir: Path, *words: str, **environ: str) -> subprocess.Popen[str]:
@@ -28,7 +29,7 @@ def sandbox(data_dir: Path, *words: str, **environ: str) -> subprocess.Popen[str
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | environ,
+        env=os.environ | environ | {MARK: str(data_dir)},
     )
 
 
@@ -38,17 +39,15 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def children_of(data_dir: Path) -> list[str]:
-    """Command lines of processes that belong to the sandbox in `data_dir`."""
+    """Command lines of processes of the sandbox in `data_dir`, itself included, by a variable that all inherit."""
     found = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:
-                continue
-            if str(data_dir) in words:
-                found.append(words)
-    return found
+        try:
+            if f"{MARK}={data_dir}\0".encode() in (entry / "environ").read_bytes():
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return [words for words in found if words]
 
 
 @contextmanager
@@ -105,7 +104,7 @@ print(urllib.request.urlopen(request).read().decode())
 """
 
 
-@pytest.mark.parametrize("child", ["redis-server", " worker", " api"])
+@pytest.mark.parametrize("child", ["anvil", "redis-server", " worker", " api"])
 def test_ended_at_the_instant_when_a_child_is_born_it_leaves_nothing_running(tmp_path: Path, child: str) -> None:
     process = sandbox(tmp_path / "d", "--once")
     while not any(child in words for words in children_of(tmp_path / "d")):
