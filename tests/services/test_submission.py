@@ -1,5 +1,6 @@
 """The lane of one signer against a chain that drops, hides, delays and re-orders."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from chain.lifecycle import LOST_AFTER_BLOCKS, REPLACE_AFTER_BLOCKS, RESEND_EVER
 from chain.primitives import Fees, SendResult, TransactionRequest
 from gateway.db import blocks, transactions
 from gateway.db.engine import Books
+from gateway.db.errors import WriteConflict
 from gateway.db.transactions import ChainTransaction, TransactionAttempt, TransactionStatus
 from gateway.domain.charge import Status as ChargeStatus
 from gateway.domain.charge_intent import Status as IntentStatus
@@ -25,6 +27,12 @@ GWEI = 10**9
 @pytest.fixture
 async def house(sqlite_books: Books) -> House:
     return await House.build(sqlite_books)
+
+
+@pytest.fixture
+async def on_both(books: Books) -> House:
+    """The test runs on SQLite and on PostgreSQL."""
+    return await House.build(books)
 
 
 async def planned(house: House) -> None:
@@ -66,20 +74,20 @@ async def test_with_nothing_open_it_asks_the_chain_nothing(house: House) -> None
     assert house.chain.call_counts.total() == 0
 
 
-async def test_a_mined_transaction_is_final_only_when_the_index_says_so(house: House) -> None:
-    await planned(house)
-    await house.send()
-    house.chain.mine()
-    await house.send()
-    transaction, _ = await first(house)
+async def test_a_mined_transaction_is_final_only_when_the_index_says_so(on_both: House) -> None:
+    await planned(on_both)
+    await on_both.send()
+    on_both.chain.mine()
+    await on_both.send()
+    transaction, _ = await first(on_both)
     assert (transaction.status, transaction.succeeded) == (TransactionStatus.MINED, None)
-    house.chain.mine()
-    assert await house.send() == 0
-    await house.watch()
-    assert await house.send() == 1
-    final = await stored(house)
+    on_both.chain.mine()
+    assert await on_both.send() == 0
+    await on_both.watch()
+    assert await on_both.send() == 1
+    final = await stored(on_both)
     assert (final.status, final.succeeded) == (TransactionStatus.FINAL, True)
-    assert await lane(house) == []
+    assert await lane(on_both) == []
 
 
 async def test_a_reorg_before_finality_takes_it_back_to_open_and_it_is_mined_again(house: House) -> None:
@@ -273,13 +281,31 @@ async def test_a_halted_lane_is_watched_but_sends_nothing(house: House) -> None:
     assert not house.chain.pool.waiting
 
 
-async def test_two_workers_never_drive_one_lane_at_once(house: House) -> None:
-    await planned(house)
-    async with house.gateway.books.write() as conn:
-        await transactions.take_lane(conn, house.chain.chain_id, house.operator.address, owner="another", now=house.now)
-    assert await house.send() == 0
-    house.now += submission.LEASE
-    assert await house.send() == 1
+async def test_two_workers_never_drive_one_lane_at_once(on_both: House) -> None:
+    await planned(on_both)
+    async with on_both.gateway.books.write() as conn:
+        await transactions.take_lane(
+            conn, on_both.chain.chain_id, on_both.operator.address, owner="another", now=on_both.now
+        )
+    assert await on_both.send() == 0
+    on_both.now += submission.LEASE
+    assert await on_both.send() == 1
+
+
+async def test_workers_that_step_at_once_send_each_transaction_once(on_both: House) -> None:
+    await planned(on_both)
+
+    async def advance(owner: str) -> int:
+        try:
+            return await submission.advance(
+                on_both.gateway, on_both.chain, on_both.operator, now=on_both.now, owner=owner
+            )
+        except WriteConflict:
+            return 0
+
+    done = await asyncio.gather(*(advance(f"worker {number}") for number in range(6)))
+    assert sum(done) == 1
+    assert on_both.chain.call_counts["send"] == 1
 
 
 async def test_a_step_gives_the_lease_back(house: House) -> None:

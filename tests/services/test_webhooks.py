@@ -69,6 +69,12 @@ async def house(sqlite_books: Books) -> House:
 
 
 @pytest.fixture
+async def on_both(books: Books) -> House:
+    """The test runs on SQLite and on PostgreSQL."""
+    return await House.build(books)
+
+
+@pytest.fixture
 def http() -> Receiver:
     return Receiver()
 
@@ -163,14 +169,14 @@ async def test_while_rotating_the_old_secret_signs_too_and_then_no_more(house: H
     assert len(rotated.secrets(house.now)) == 1
 
 
-async def test_a_success_is_written_down_and_not_repeated(house: House, http: Receiver) -> None:
+async def test_a_success_is_written_down_and_not_repeated(on_both: House, http: Receiver) -> None:
     target = endpoint()
-    await queue(house, [target])
-    await deliver(house, http)
-    assert await deliver(house, http) == 0
-    [delivery] = await deliveries(house, target)
+    await queue(on_both, [target])
+    await deliver(on_both, http)
+    assert await deliver(on_both, http) == 0
+    [delivery] = await deliveries(on_both, target)
     assert (delivery.status, delivery.attempts, delivery.last_status_code) == (DeliveryStatus.DELIVERED, 1, 200)
-    async with house.gateway.books.read() as conn:
+    async with on_both.gateway.books.read() as conn:
         [attempt] = await webhooks.attempts_of(conn, [delivery.id])
     assert (attempt.status_code, attempt.latency_ms, attempt.answer, attempt.error) == (200, 7, b"words", None)
 
@@ -203,9 +209,9 @@ async def test_an_event_is_never_lost_by_a_worker_that_dies_after_claiming(house
     assert (delivery.status, delivery.attempts) == (DeliveryStatus.DELIVERED, 1)
 
 
-async def test_two_workers_never_send_the_same_delivery_at_once(house: House, http: Receiver) -> None:
-    records = await queue(house, [endpoint()], 40)
-    await asyncio.gather(*(deliver(house, http, 10) for _ in range(8)))
+async def test_two_workers_never_send_the_same_delivery_at_once(on_both: House, http: Receiver) -> None:
+    records = await queue(on_both, [endpoint()], 40)
+    await asyncio.gather(*(deliver(on_both, http, 10) for _ in range(8)))
     assert sorted(http.ids()) == sorted(record.id for record in records)
 
 
@@ -231,16 +237,16 @@ async def test_a_slow_endpoint_delays_no_other(house: House, http: Receiver) -> 
 
 
 async def test_a_silent_endpoint_is_asked_by_a_few_and_the_rest_of_its_queue_waits(
-    house: House, http: Receiver
+    on_both: House, http: Receiver
 ) -> None:
     dead = endpoint()
-    await queue(house, [dead], 60)
+    await queue(on_both, [dead], 60)
     http.answers[dead.url] = HttpFault.TIMEOUT
-    await deliver(house, http, 30)
+    await deliver(on_both, http, 30)
     assert len(http.sent) <= PER_ENDPOINT_MAX
-    assert await deliver(house, http, 30) == 0
-    found = await deliveries(house, dead)
-    assert {delivery.next_attempt_at for delivery in found} == {house.now + rules.QUICK_RETRY_DELAY}
+    assert await deliver(on_both, http, 30) == 0
+    found = await deliveries(on_both, dead)
+    assert {delivery.next_attempt_at for delivery in found} == {on_both.now + rules.QUICK_RETRY_DELAY}
     assert sum(delivery.attempts for delivery in found) == len(http.sent)
 
 
