@@ -54,7 +54,7 @@ prerequisites:
 		echo "dues: this Python cannot make virtual environments. Debian and Ubuntu have them in the package python3-venv." >&2; exit 1; }
 	@for tool in node $(NPM); do command -v $$tool >/dev/null 2>&1 || { \
 		echo "dues: '$$tool' was not found. Install Node.js 20 or newer with npm: the local chain comes from there." >&2; exit 1; }; done
-	@node -e 'process.exit(parseInt(process.versions.node) < 20)' || { \
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || { \
 		echo "dues: Node.js $$(node --version) is too old, 20 or newer is needed." >&2; exit 1; }
 
 $(BIN)/python:
