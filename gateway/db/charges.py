@@ -50,7 +50,7 @@ async def pending_of_transactions(
     query = (
         select(_T)
         .where(text("charges.status = 'pending'"), keys.any_of(_T.c.transaction_id, transaction_ids))
-        .order_by(_T.c.id)
+        .order_by(keys.sort_key(_T.c.id))
     )
     return [_charge(row) for row in await conn.execute(rows.locked(query, _T, lock=lock))]
 
@@ -79,7 +79,7 @@ async def stranded(conn: Connection, chain_id: int, *, limit: int) -> list[Charg
                 and_(sent.c.status == TransactionStatus.FINAL, or_(~sent.c.succeeded, and_(indexed, ~unsettled))),
             ),
         )
-        .order_by(_T.c.id)
+        .order_by(keys.sort_key(_T.c.id))
         .limit(limit)
     )
     return [_charge(row) for row in await conn.execute(query)]

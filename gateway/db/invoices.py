@@ -59,7 +59,11 @@ async def claim_due(conn: Connection, *, now: datetime, limit: int) -> list[Clai
 
 async def open_of(conn: Connection, subscription_ids: Iterable[str], *, lock: bool = False) -> list[Invoice]:
     """For workers: what is owed for these subscriptions, oldest first."""
-    query = select(_T).where(_is(Status.OPEN), keys.any_of(_T.c.subscription_id, subscription_ids)).order_by(_T.c.id)
+    query = (
+        select(_T)
+        .where(_is(Status.OPEN), keys.any_of(_T.c.subscription_id, subscription_ids))
+        .order_by(keys.sort_key(_T.c.id))
+    )
     return await _whole(conn, (await conn.execute(rows.locked(query, _T, lock=lock))).all())
 
 

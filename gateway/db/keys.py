@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
-    Boolean,
     Column,
     ColumnElement,
     FromClause,
@@ -27,26 +26,50 @@ from gateway.db.columns import ArrayParameter, plain
 POSTGRESQL: Final = "postgresql"
 
 
-class _AnyOf(FunctionElement[bool]):
-    type = Boolean()
+class _AnyOf(FunctionElement[Any]):
+    # Without a type: a Boolean would be compared `= 1` on SQLite, and no index serves that.
     inherit_cache = True
 
 
 @compiles(_AnyOf, "postgresql")
 def _any_of_array(element: _AnyOf, compiler: Any, **kw: Any) -> str:
     left, right = element.clauses
-    return f"{compiler.process(left, **kw)} = ANY ({compiler.process(right, **kw)})"
+    return f"({compiler.process(left, **kw)} = ANY ({compiler.process(right, **kw)}))"
 
 
 @compiles(_AnyOf, "sqlite")
 def _any_of_json(element: _AnyOf, compiler: Any, **kw: Any) -> str:
     left, right = element.clauses
-    return f"{compiler.process(left, **kw)} IN (SELECT value FROM json_each({compiler.process(right, **kw)}))"  # noqa: S608 - compiled
+    return f"({compiler.process(left, **kw)} IN (SELECT value FROM json_each({compiler.process(right, **kw)})))"  # noqa: S608 - compiled
 
 
 def any_of(target: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
     """Whether the column has one of the values; an index on the column serves it."""
     return _AnyOf(target, bindparam(None, list(values), ArrayParameter(target.type), unique=True))
+
+
+class _Sorted(FunctionElement[Any]):
+    inherit_cache = True
+
+
+@compiles(_Sorted, "postgresql")
+def _sorted_plainly(element: _Sorted, compiler: Any, **kw: Any) -> str:
+    (target,) = element.clauses
+    return f"{compiler.process(target, **kw)}"
+
+
+@compiles(_Sorted, "sqlite")
+def _sorted_at_last(element: _Sorted, compiler: Any, **kw: Any) -> str:
+    (target,) = element.clauses
+    return f"+{compiler.process(target, **kw)}"
+
+
+def sort_key(target: Column[Any]) -> ColumnElement[Any]:
+    """Order by a column after the rows were found by `any_of` another one.
+
+    SQLite would rather walk the whole table in the order of this column than look the keys up; `+column` forbids it.
+    """
+    return _Sorted(target)
 
 
 def as_table(conn: AsyncConnection, name: str, **columns: tuple[TypeEngine[Any], Sequence[Any]]) -> FromClause:

@@ -62,7 +62,7 @@ async def of_chain(conn: Connection, *, chain_id: int, now: datetime, limit: int
             keys.any_of(_SUBSCRIPTIONS.c.status, _COLLECTED),
             or_(_INTENTS.c.next_attempt_at.is_(None), _INTENTS.c.next_attempt_at > clock),
         )
-        .order_by(_INTENTS.c.id)
+        .order_by(keys.sort_key(_INTENTS.c.id))
         .limit(limit)
     )
     return [
