@@ -37,6 +37,9 @@ INFRASTRUCTURE: Final = (
 )
 """What passes by itself or is the operator's to repair: one line in the log, no traceback, nothing is lost."""
 
+CONTENTION: Final = (WriteConflict, LeaseLost)
+"""Another worker was faster: ordinary among several, and worth a warning only when it goes on."""
+
 Step = Callable[[], Awaitable[int]]
 _log = logging.getLogger(__name__)
 
@@ -121,7 +124,9 @@ class Lane:
         self.health.last_error = f"{type(error).__name__}: {error}"
         facts = {"lane": self.name, "failures_in_a_row": self.health.failures_in_a_row}
         if isinstance(error, INFRASTRUCTURE):
-            _log.warning("%s waits: %s: %s", self.name, type(error).__name__, error, extra=facts)
+            is_ordinary = isinstance(error, CONTENTION) and self.health.failures_in_a_row == 1
+            level = logging.INFO if is_ordinary else logging.WARNING
+            _log.log(level, "%s waits: %s: %s", self.name, type(error).__name__, error, extra=facts)
         else:
             _log.error("%s failed and will be tried again", self.name, exc_info=error, extra=facts)
 

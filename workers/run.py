@@ -41,6 +41,8 @@ async def run(house: House, roles: Sequence[str] = settings.ROLES, *, handle_sig
         raise ValueError(f"no such role: {', '.join(unknown)}; there are {', '.join(settings.ROLES)}")
     redis_url = house.config.redis_url.reveal()
     stop = asyncio.Event()
+    # arq tells of every bell, and of every bell that died with its worker; neither means anything here.
+    logging.getLogger("arq").setLevel(logging.ERROR)
     async with (
         webhook_http.opened(
             allow_private=house.config.allow_private_webhooks, livemode=house.config.mode == "live"

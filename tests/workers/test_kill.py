@@ -113,11 +113,12 @@ def postgres_town(  # noqa: PLR0917  (fixtures)
 
 
 async def a_renewal_survives(
-    town: Town, deaths: Sequence[Failpoint], *, spike: bool = False, config: Path | None = None
+    town: Town, deaths: Sequence[Failpoint], *, spike: bool = False, config: Path | None = None, lives: int = 1
 ) -> None:
     """Advance a month, die at each of `deaths`, recover; then ask everybody what happened.
 
-    With `spike` the base fee rises a hundredfold after the first death. `config` is that of the last life.
+    With `spike` the base fee rises sixtyfold after the first death. `config` is that of the last life, `lives` how many
+    workers there are in it.
     """
     [subscription] = town.subscribed
     nonce = await town.operator_nonce()
@@ -128,7 +129,7 @@ async def a_renewal_survives(
         if spike and number == 0:
             await town.local.set_base_fee(60 * GWEI)
             await town.local.mine()
-    await town.recover(config)
+    await town.recover(config, lives=lives)
 
     intent = await town.newest_intent(subscription)
     assert intent.id != before.id
@@ -171,6 +172,14 @@ def test_a_worker_that_dies_while_it_outbids_a_fee_spike_charges_once(
 def test_without_redis_a_renewal_happens_all_the_same(runner: asyncio.Runner, sqlite_town: Town) -> None:
     config = sqlite_town.config_without_redis()
     runner.run(a_renewal_survives(sqlite_town, [], config=config))
+
+
+def test_three_workers_with_all_roles_charge_once(runner: asyncio.Runner, sqlite_town: Town) -> None:
+    runner.run(a_renewal_survives(sqlite_town, [], lives=3))
+
+
+def test_three_workers_on_postgresql_charge_once(runner: asyncio.Runner, postgres_town: Town) -> None:
+    runner.run(a_renewal_survives(postgres_town, [], lives=3))
 
 
 @pytest.mark.parametrize("failpoint", ON_POSTGRESQL)

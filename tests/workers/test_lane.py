@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from chain.errors import RpcUnavailable
-from gateway.db.errors import WriteConflict
+from gateway.db.errors import BooksUnavailable, WriteConflict
 from workers import lane as lanes
 from workers.lane import Lane
 
@@ -126,7 +126,7 @@ async def test_a_quick_heartbeat_slows_down_while_nothing_happens_and_work_makes
 
 
 @pytest.mark.parametrize(
-    "error", [RpcUnavailable("host does not answer"), WriteConflict("busy"), ConnectionResetError()]
+    "error", [RpcUnavailable("host does not answer"), BooksUnavailable("starting up"), ConnectionResetError()]
 )
 async def test_trouble_of_the_infrastructure_is_one_line_and_tried_again(
     error: Exception, caplog: pytest.LogCaptureFixture
@@ -136,6 +136,16 @@ async def test_trouble_of_the_infrastructure_is_one_line_and_tried_again(
         await until(lambda: work.calls == 4)
     assert [(record.levelno, record.exc_info) for record in caplog.records] == [(logging.WARNING, None)] * 2
     assert (lane.health.failures_in_a_row, lane.health.last_error) == (0, None)
+
+
+async def test_losing_to_another_worker_is_worth_a_warning_only_when_it_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    work = Work(WriteConflict("faster"), WriteConflict("faster"), 1, 0)
+    async with running(work):
+        await until(lambda: work.calls == 4)
+    assert [record.levelno for record in caplog.records] == [logging.INFO, logging.WARNING]
 
 
 async def test_a_defect_is_logged_with_its_traceback_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:

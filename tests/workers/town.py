@@ -232,15 +232,16 @@ class Town:
             await self.forks.wait(pid, 5)
         assert status == -signal.SIGKILL, f"{failpoint} was not reached (status {status}): {self.log_tail()}"
 
-    async def recover(self, config: Path | None = None) -> None:
-        """Let a worker live until the clock has arrived and everybody was told, then end it politely."""
-        pid = await self.live(config=config)
+    async def recover(self, config: Path | None = None, *, lives: int = 1) -> None:
+        """Let workers live until the clock has arrived and everybody was told, then end them politely."""
+        pids = [await self.live(config=config) for _ in range(lives)]
         try:
             await self.until(self.is_at_rest, "the gateway comes to rest")
         finally:
-            os.kill(pid, signal.SIGTERM)
-            status = await self.forks.wait(pid, 15)
-        assert status == 0, f"SIGTERM ended the worker with {status}: {self.log_tail()}"
+            for pid in pids:
+                os.kill(pid, signal.SIGTERM)
+            statuses = [await self.forks.wait(pid, 15) for pid in pids]
+        assert statuses == [0] * lives, f"SIGTERM ended the workers with {statuses}: {self.log_tail()}"
 
     async def until(self, condition: Callable[[], Any], what: str) -> None:
         try:
