@@ -4,6 +4,7 @@ The one place where adapters with I/O are made. Nothing here decides anything ab
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +28,12 @@ from gateway.domain.errors import InvalidRequest
 from gateway.domain.money import Token, currency
 from gateway.services.gateway import Gateway, Network
 from gateway.startup import Facts, problems_of_facts, problems_of_settings
+
+RECURSION_LIMIT: Final = 1000
+"""Python's own. py_ecc, which the Ethereum libraries import, raises it to 100,000: then a deeply nested JSON document from
+outside overflows the C stack and kills the process, where otherwise decoding it fails."""
+
+sys.setrecursionlimit(RECURSION_LIMIT)
 
 GAS_PER_TRANSACTION_MAX: Final = 16_777_216
 """EIP-7825: no block takes a transaction with a higher limit."""
