@@ -30,8 +30,8 @@ from gateway.services.gateway import Gateway, Network
 from gateway.startup import Facts, problems_of_facts, problems_of_settings
 
 RECURSION_LIMIT: Final = 1000
-"""Python's own. py_ecc, which the Ethereum libraries import, raises it to 100,000: then a deeply nested JSON document from
-outside overflows the C stack and kills the process, where otherwise decoding it fails."""
+"""Python's own. py_ecc, which the Ethereum libraries import, raises it to 100,000: then a deeply nested JSON document
+from outside overflows the C stack and kills the process, where otherwise decoding it fails."""
 
 sys.setrecursionlimit(RECURSION_LIMIT)
 
