@@ -189,7 +189,8 @@ class Story:
             reason = intent["status_reason"]
             step.show("charge intent", f"{intent['id']} {intent['status']}")
             step.show("failure code", f"{reason['code']} → {reason['action']}")
-            step.show("evidence", ", ".join(f"{name} {value}" for name, value in reason["evidence"].items()))
+            facts = ((name, reason["evidence"][name]) for name in ("needed", "balance", "allowance"))
+            step.show("evidence", ", ".join(f"{name} {self._tokens(int(units))}" for name, units in facts))
             step.claim(
                 "the failure is insufficient_balance",
                 holds=(intent["status"], reason["code"]) == ("failed", "insufficient_balance"),
