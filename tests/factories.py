@@ -14,6 +14,7 @@ from chain.primitives import (
     Address,
     Charged,
     Hash32,
+    Header,
     LogPosition,
     MandateId,
     MandateTerms,
@@ -388,6 +389,18 @@ def position(block: int = 1, log_index: int = 0, **changes: Any) -> LogPosition:
         log_index=log_index,
     )
     return replace(at, **changes)
+
+
+def header(number: int, **changes: Any) -> Header:
+    """A block of the chain whose blocks `position` names."""
+    made = Header(
+        number=number,
+        hash=some_hash(("block", number)),
+        parent_hash=some_hash(("block", number - 1)),
+        timestamp=int(NOW.timestamp()) + number,
+        base_fee_per_gas=1_000_000_000,
+    )
+    return replace(made, **changes)
 
 
 def charged(**changes: Any) -> Charged:

@@ -177,7 +177,7 @@ async def find_charged(
         select(_LOGS)
         .join_from(_LOGS, wanted, same)
         .where(_LOGS.c.chain_id == chain_id, _LOGS.c.kind == LogKind.CHARGED)
-        .order_by(keys.sort_key(_LOGS.c.id))
+        .order_by(_LOGS.c.id)
     )
     return {(row.mandate_id, row.period): _stored(row) for row in await conn.execute(query)}
 
@@ -187,7 +187,7 @@ async def of_mandates(conn: Connection, chain_id: int, mandate_ids: Iterable[Man
     query = (
         select(_LOGS)
         .where(_LOGS.c.chain_id == chain_id, keys.any_of(_LOGS.c.mandate_id, mandate_ids))
-        .order_by(keys.sort_key(_LOGS.c.block_number), _LOGS.c.log_index)
+        .order_by(_LOGS.c.block_number, _LOGS.c.log_index)
     )
     return [_stored(row) for row in await conn.execute(query)]
 

@@ -58,7 +58,7 @@ async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> d
 
 async def of_invoices(conn: Connection, invoice_ids: Iterable[str], *, lock: bool = False) -> dict[str, ChargeIntent]:
     """For workers: the intents that pay these invoices, by invoice."""
-    query = select(_T).where(keys.any_of(_T.c.invoice_id, invoice_ids)).order_by(keys.sort_key(_T.c.id))
+    query = select(_T).where(keys.any_of(_T.c.invoice_id, invoice_ids)).order_by(_T.c.id)
     return {row.invoice_id: _intent(row) for row in await conn.execute(rows.locked(query, _T, lock=lock))}
 
 
@@ -69,7 +69,7 @@ async def open_of_subscriptions(
     query = (
         select(_T)
         .where(keys.any_of(_T.c.subscription_id, subscription_ids), ~keys.any_of(_T.c.status, _CLOSED))
-        .order_by(keys.sort_key(_T.c.id))
+        .order_by(_T.c.id)
     )
     return [_intent(row) for row in await conn.execute(rows.locked(query, _T, lock=lock))]
 
@@ -105,7 +105,7 @@ async def by_mandate_periods(
         .join_from(_T, wanted, same)
         # As the unique index says it, so that it serves.
         .where(text("charge_intents.mandate_id IS NOT NULL AND charge_intents.status <> 'canceled'"))
-        .order_by(keys.sort_key(_T.c.id))
+        .order_by(_T.c.id)
     )
     found = await conn.execute(rows.locked(query, _T, lock=lock))
     return {(row.mandate_id, row.mandate_period): _intent(row) for row in found}

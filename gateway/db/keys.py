@@ -12,6 +12,8 @@ from sqlalchemy import (
     FromClause,
     FunctionElement,
     Integer,
+    Join,
+    Table,
     bindparam,
     column,
     func,
@@ -65,11 +67,27 @@ def _sorted_at_last(element: _Sorted, compiler: Any, **kw: Any) -> str:
 
 
 def sort_key(target: Column[Any]) -> ColumnElement[Any]:
-    """Order by a column after the rows were found by `any_of` another one.
+    """Order a limited search, or one that a partial index serves, by a column that is not its index.
 
-    SQLite would rather walk the whole table in the order of this column than look the keys up; `+column` forbids it.
+    SQLite would rather walk the whole table in that order; `+column` forbids it.
     """
     return _Sorted(target)
+
+
+class _FromFirst(Join):
+    inherit_cache = True
+
+
+@compiles(_FromFirst, "sqlite")
+def _cross_join(element: _FromFirst, compiler: Any, **kw: Any) -> str:
+    kw["asfrom"] = True
+    left, right = (compiler.process(side, **kw) for side in (element.left, element.right))
+    return f"{left} CROSS JOIN {right} ON {compiler.process(element.onclause, **kw)}"
+
+
+def from_first(left: Table, right: Table, condition: ColumnElement[bool]) -> Join:
+    """Join so that SQLite goes through `left` and looks into an index of `right`, never the other way round."""
+    return _FromFirst(left, right, condition)
 
 
 def as_table(conn: AsyncConnection, name: str, **columns: tuple[TypeEngine[Any], Sequence[Any]]) -> FromClause:

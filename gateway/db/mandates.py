@@ -52,11 +52,7 @@ async def by_onchain_ids(
     conn: Connection, chain_id: int, onchain_ids: Iterable[MandateId], *, lock: bool = False
 ) -> dict[MandateId, Mandate]:
     """For workers: mandates by the ids that the chain knows them by."""
-    query = (
-        select(_T)
-        .where(_T.c.chain_id == chain_id, keys.any_of(_T.c.onchain_id, onchain_ids))
-        .order_by(keys.sort_key(_T.c.id))
-    )
+    query = select(_T).where(_T.c.chain_id == chain_id, keys.any_of(_T.c.onchain_id, onchain_ids)).order_by(_T.c.id)
     return {row.onchain_id: _mandate(row) for row in await conn.execute(rows.locked(query, _T, lock=lock))}
 
 

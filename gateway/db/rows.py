@@ -98,7 +98,7 @@ def _clocked(conn: AsyncConnection, table: Table, limit: int, where: Sequence[Co
     is_due = and_(table.c.test_clock_id == _CLOCKS.c.id, table.c.wake_at <= _CLOCKS.c.frozen_at, *where)
     if conn.dialect.name != keys.POSTGRESQL:
         query = select(*table.c, _CLOCKS.c.frozen_at.label("clock_now"))
-        return query.join_from(_CLOCKS, table, is_due).where(~_CLOCKS.c.deleted)
+        return query.select_from(keys.from_first(_CLOCKS, table, is_due)).where(~_CLOCKS.c.deleted)
     # PostgreSQL cannot estimate `wake_at <= frozen_at` and would read the whole table to join it.
     earliest = (
         select(table.c.id, table.c.wake_at)

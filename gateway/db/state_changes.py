@@ -15,9 +15,7 @@ _T = schema.state_changes
 async def of(conn: Connection, scope: Scope, object_ids: Iterable[str]) -> list[StateChange]:
     """Every change of these objects of the caller's, oldest first."""
     found = await conn.execute(
-        select(_T)
-        .where(rows.in_scope(_T, scope), keys.any_of(_T.c.object_id, object_ids))
-        .order_by(keys.sort_key(_T.c.id))
+        select(_T).where(rows.in_scope(_T, scope), keys.any_of(_T.c.object_id, object_ids)).order_by(_T.c.id)
     )
     return [
         StateChange(

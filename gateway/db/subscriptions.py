@@ -58,11 +58,7 @@ async def claim_due(conn: Connection, *, now: datetime, limit: int) -> list[Clai
 async def of_mandates(conn: Connection, mandate_ids: Iterable[str], *, lock: bool = False) -> list[Subscription]:
     """For workers: subscriptions that draw on these mandates now."""
     owners = select(schema.mandates.c.subscription_id).where(keys.any_of(schema.mandates.c.id, mandate_ids))
-    query = (
-        select(_T)
-        .where(_T.c.id.in_(owners), keys.any_of(_T.c.mandate_id, mandate_ids))
-        .order_by(keys.sort_key(_T.c.id))
-    )
+    query = select(_T).where(_T.c.id.in_(owners), keys.any_of(_T.c.mandate_id, mandate_ids)).order_by(_T.c.id)
     return await _whole(conn, (await conn.execute(rows.locked(query, _T, lock=lock))).all())
 
 

@@ -100,7 +100,7 @@ async def enabled_of(conn: Connection, scopes: Iterable[Scope]) -> dict[Scope, l
         select(_ENDPOINTS)
         .join_from(_ENDPOINTS, wanted, same)
         .where(_ENDPOINTS.c.status == EndpointStatus.ENABLED, ~_ENDPOINTS.c.deleted)
-        .order_by(keys.sort_key(_ENDPOINTS.c.id))
+        .order_by(_ENDPOINTS.c.id)
     )
     found: dict[Scope, list[WebhookEndpoint]] = {}
     for row in await conn.execute(query):
@@ -194,11 +194,7 @@ async def add_attempts(conn: Connection, attempts: Sequence[DeliveryAttempt]) ->
 
 async def attempts_of(conn: Connection, delivery_ids: Iterable[str]) -> list[DeliveryAttempt]:
     """For workers, and for callers whose deliveries these are: every try, in the order they were made."""
-    query = (
-        select(_ATTEMPTS)
-        .where(keys.any_of(_ATTEMPTS.c.delivery_id, delivery_ids))
-        .order_by(keys.sort_key(_ATTEMPTS.c.id))
-    )
+    query = select(_ATTEMPTS).where(keys.any_of(_ATTEMPTS.c.delivery_id, delivery_ids)).order_by(_ATTEMPTS.c.id)
     return [
         DeliveryAttempt(
             delivery_id=row.delivery_id,
