@@ -113,7 +113,9 @@ class Workshop:
         lines[mutant.line - 1] = mutant.after + "\n"
         target.write_text("".join(lines))
         try:
-            result = self.forge("test", "--fail-fast", "--match-path", "test/unit/*")
+            # The calendar's 84,371 days take longest and tell least about the other files.
+            few = [] if mutant.file == "Calendar.sol" else ["--no-match-contract", "CalendarTest"]
+            result = self.forge("test", "--fail-fast", "--match-path", "test/unit/*", *few, runs=32)
             if "Compiler run failed" in result.stderr + result.stdout:
                 return "invalid"
             if result.returncode:

@@ -232,10 +232,10 @@ contract Handler {
         if (kind == 5) dues.transferOwnership(address(uint160(seed)));
         if (kind == 6) {
             Track storage t = tracks[seed % tracks.length];
-            address(dues).call(abi.encodeCall(dues.charge, (t.id, _named(t, 0), 1)));
-            address(dues).call(abi.encodeCall(dues.cancel, (t.id)));
+            try dues.charge(t.id, _named(t, 0), 1) {} catch {}
+            try dues.cancel(t.id) {} catch {}
         }
-        if (kind == 7) address(dues).call(abi.encodeCall(dues.setPlanOpen, (uint24(1), false)));
+        if (kind == 7) try dues.setPlanOpen(1, false) {} catch {}
         vm.stopPrank();
         if (before != _balances()) ++ownerMoved;
     }
