@@ -36,7 +36,6 @@ library TokenCalls {
             mstore(add(input, 0x04), shr(96, shl(96, from))) // assembly sees whatever stands above an address's 160 bits
             mstore(add(input, 0x24), shr(96, shl(96, to)))
             mstore(add(input, 0x44), amount)
-            mstore(0x00, 0) // an answer shorter than 32 bytes must not leave old bytes behind
             returned := call(CALL_GAS, token, 0, input, 0x64, 0x00, 0x20)
             let size := returndatasize()
             switch returned

@@ -147,6 +147,29 @@ contract TokensTest is DuesTest {
         vm.assertLe(before - gasleft(), 350_000, "250,000 and what the rest costs");
     }
 
+    /// Both floors show themselves: at the pull, and at the questions after a pull that burned what it got.
+    function test_theFloorsAreTheOnesThatAreWrittenDown() external {
+        GasGuzzlerToken token = new GasGuzzlerToken();
+        (uint96 odd,) = funded(address(token));
+        token.arm(true);
+        (uint256 atPull, uint256 atQuestion) = (0, 0);
+        for (uint256 gas_ = 150_000; gas_ < 500_000; gas_ += 5000) {
+            vm.prank(OPERATOR);
+            (bool ok, bytes memory answer) = address(dues).call{gas: gas_}(abi.encodeCall(dues.charge, (odd, 1, PRICE)));
+            vm.assertFalse(ok, "never collected");
+            if (answer.length != 68 || bytes4(answer) != IDuesMandates.InsufficientGas.selector) continue;
+            uint256 needed;
+            assembly {
+                needed := mload(add(answer, 0x44))
+            }
+            if (needed == 265_000) ++atPull;
+            else if (needed == 60_000) ++atQuestion;
+            else vm.assertFalse(true, "there are two floors");
+        }
+        vm.assertGe(atPull, 5, "at the pull");
+        vm.assertGe(atQuestion, 5, "at the questions");
+    }
+
     /// The token itself holds every role, so that only the lock stands between it and each function.
     function test_noFunctionThatWritesAMandateCanBeEntered() external {
         ReentrantToken token = new ReentrantToken();
