@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """Set by the API for the time of a request."""
 
-_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+"""Attributes that are no facts of ours; the last one is uvicorn's message again, with colours."""
+
 _PUBLIC_HEX: Final = re.compile(r"(hash|block|parent|transaction|tx|digest|topic|salt)(s|_id)?$", re.IGNORECASE)
 _SECRET_LENGTH_MIN: Final = 8  # shorter values ("dues", "0") would blank out ordinary words
 

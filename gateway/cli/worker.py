@@ -3,6 +3,7 @@
 import asyncio
 
 import click
+from redis.exceptions import RedisError
 
 from gateway import failpoints
 from gateway.cli.app import CommandFailed
@@ -49,7 +50,12 @@ def _arm(failpoint: str, config: Config) -> None:
 
 
 async def _check(config: Config, roles: list[str]) -> None:
-    alive = await living_roles(config.redis_url.reveal())
+    try:
+        alive = await living_roles(config.redis_url.reveal())
+    except (RedisError, OSError) as error:
+        raise CommandFailed(
+            f"Redis does not answer ({type(error).__name__}), so nothing is known of the workers; they run without it"
+        ) from None
     missing = [role for role in roles if role not in alive]
     if missing:
         raise CommandFailed(f"no worker is alive for: {', '.join(missing)}")

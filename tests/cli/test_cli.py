@@ -123,6 +123,18 @@ def test_live_mode_refuses_what_is_only_fit_for_development_all_at_once(tmp_path
     assert "ac0974be" not in answer.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "said"), [("worker", "Redis does not answer"), ("api", "/readyz: [Errno 111] Connection refused")]
+)
+def test_a_health_check_without_anything_to_ask_fails_in_one_line(settings: Path, command: str, said: str) -> None:
+    with settings.open("a", encoding="utf-8") as more:
+        more.write("[api]\nport = 1\n")
+    answer = dues(command, "--check", config=settings)
+    assert answer.returncode == 1
+    assert said in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
+
+
 def test_a_key_is_shown_once_and_opens_the_account_that_was_made_with_it(settings: Path) -> None:
     dues("migrate", config=settings)
     made = dues("keys", "create", "--new-account", "Lighthouse", "--payout-address", PAYOUT, config=settings)

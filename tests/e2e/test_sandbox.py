@@ -89,6 +89,14 @@ def test_it_stays_up_with_an_api_that_the_printed_curl_line_reaches_until_it_is_
             check=True,
         )
         assert json.loads(answer.stdout)["data"][0]["status"] == "canceled"
+        for words in (["doctor"], ["api", "--check"], ["worker", "--check"]):
+            checked = subprocess.run(  # noqa: S603 - our own words
+                [sys.executable, "-m", "gateway", "--config", facts["settings"], *words],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert (checked.returncode, checked.stderr) == (0, ""), checked
         process.send_signal(signal.SIGINT)
         process.wait(30)
         assert process.returncode == 0
