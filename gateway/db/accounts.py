@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import select, update
 
-from gateway.db import bulk, counters, keys, schema
+from gateway.db import bulk, counters, rows, schema
 from gateway.db.engine import Connection
 from gateway.domain.catalog import Account, ApiKey, Scope
+from gateway.domain.settings import AccountSettings
 
 _ACCOUNTS: Final = schema.accounts
 _KEYS: Final = schema.api_keys
@@ -21,6 +23,7 @@ async def add(conn: Connection, account: Account) -> None:
         "name": account.name,
         "payout_address": account.payout_address,
         "created_at": account.created_at,
+        "settings": msgspec.to_builtins(account.settings),
     }
     await bulk.insert(conn, _ACCOUNTS, [row])
     scopes = [Scope(account.id, livemode) for livemode in (False, True)]
@@ -28,14 +31,14 @@ async def add(conn: Connection, account: Account) -> None:
     await counters.start(conn, schema.invoice_sequences, scopes)
 
 
-async def get(conn: Connection, account_id: str) -> Account | None:
+async def get(conn: Connection, account_id: str, *, lock: bool = False) -> Account | None:
     """Return a merchant."""
-    return (await get_many(conn, [account_id])).get(account_id)
+    return (await get_many(conn, [account_id], lock=lock)).get(account_id)
 
 
-async def get_many(conn: Connection, ids: Iterable[str]) -> dict[str, Account]:
+async def get_many(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, Account]:
     """Those merchants that exist, by id."""
-    query = select(_ACCOUNTS).where(keys.any_of(_ACCOUNTS.c.id, ids))
+    query = rows.by_id(_ACCOUNTS, ids, lock=lock)
     return {row.id: _account(row) for row in await conn.execute(query)}
 
 
@@ -44,7 +47,14 @@ async def save(conn: Connection, account: Account) -> None:
     await bulk.update(
         conn,
         _ACCOUNTS,
-        [{"id": account.id, "name": account.name, "payout_address": account.payout_address}],
+        [
+            {
+                "id": account.id,
+                "name": account.name,
+                "payout_address": account.payout_address,
+                "settings": msgspec.to_builtins(account.settings),
+            }
+        ],
     )
 
 
@@ -85,7 +95,13 @@ async def touch_key(conn: Connection, key_id: str, now: datetime) -> None:
 
 
 def _account(row: Any) -> Account:
-    return Account(id=row.id, name=row.name, payout_address=row.payout_address, created_at=row.created_at)
+    return Account(
+        id=row.id,
+        name=row.name,
+        payout_address=row.payout_address,
+        created_at=row.created_at,
+        settings=AccountSettings() if row.settings is None else msgspec.convert(row.settings, AccountSettings),
+    )
 
 
 def _key_row(key: ApiKey) -> bulk.Row:

@@ -258,6 +258,7 @@ def _product_row(value: Product) -> bulk.Row:
         "metadata": value.metadata,
         "default_price_id": value.default_price_id,
         "deleted": value.deleted,
+        "trial_period_days": value.trial_period_days,
     }
 
 
@@ -273,6 +274,7 @@ def _product(row: Any) -> Product:
         metadata=row.metadata,
         default_price_id=row.default_price_id,
         deleted=row.deleted,
+        trial_period_days=row.trial_period_days,
     )
 
 

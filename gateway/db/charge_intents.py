@@ -13,7 +13,7 @@ from gateway.db.pages import Page, PageRequest
 from gateway.db.rows import Claimed
 from gateway.domain.catalog import Scope
 from gateway.domain.charge_intent import KIND, ChargeIntent, Status
-from gateway.domain.dunning import OnRetriesExhausted, RetryPolicy
+from gateway.domain.dunning import OnRetriesExhausted, RetryMode, RetryPolicy
 from gateway.domain.transition import Moved
 
 _T: Final = schema.charge_intents
@@ -163,6 +163,7 @@ def _row(value: ChargeIntent) -> bulk.Row:
         "canceled_at": value.canceled_at,
         "metadata": value.metadata,
         "test_clock_id": value.test_clock_id,
+        "requested": value.requested,
         "wake_at": value.wake_at,
     }
 
@@ -194,12 +195,17 @@ def _intent(row: Any) -> ChargeIntent:
         canceled_at=row.canceled_at,
         metadata=row.metadata,
         test_clock_id=row.test_clock_id,
+        requested=row.requested,
     )
 
 
 def _policy_json(policy: RetryPolicy) -> dict[str, Any]:
-    return {"days": policy.days, "on_exhausted": policy.on_exhausted}
+    return {"days": policy.days, "on_exhausted": policy.on_exhausted, "mode": policy.mode}
 
 
 def _policy(stored: dict[str, Any]) -> RetryPolicy:
-    return RetryPolicy(days=tuple(stored["days"]), on_exhausted=OnRetriesExhausted(stored["on_exhausted"]))
+    return RetryPolicy(
+        days=tuple(stored["days"]),
+        on_exhausted=OnRetriesExhausted(stored["on_exhausted"]),
+        mode=RetryMode(stored.get("mode", RetryMode.FIXED)),
+    )

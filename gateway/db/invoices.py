@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, select
+from sqlalchemy import ColumnElement, bindparam, or_, select
 
 from gateway.db import bulk, counters, keys, moves, pages, rows, schema
 from gateway.db.engine import Connection
@@ -62,6 +62,19 @@ async def open_of(conn: Connection, subscription_ids: Iterable[str], *, lock: bo
     query = (
         select(_T)
         .where(_is(Status.OPEN), keys.any_of(_T.c.subscription_id, subscription_ids))
+        .order_by(keys.sort_key(_T.c.id))
+    )
+    return await _whole(conn, (await conn.execute(rows.locked(query, _T, lock=lock))).all())
+
+
+async def unsettled_of(conn: Connection, subscription_ids: Iterable[str], *, lock: bool = False) -> list[Invoice]:
+    """For workers: drafts and what is owed for these subscriptions, oldest first."""
+    query = (
+        select(_T)
+        .where(
+            or_(_is(Status.OPEN), _is(Status.DRAFT)),
+            keys.any_of(_T.c.subscription_id, subscription_ids),
+        )
         .order_by(keys.sort_key(_T.c.id))
     )
     return await _whole(conn, (await conn.execute(rows.locked(query, _T, lock=lock))).all())

@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import MetaData
 
-from gateway.db.tables import base, billing, chain, events, merchants
+from gateway.db.tables import base, billing, chain, events, merchants, setups
 
 metadata: Final[MetaData] = base.metadata
 
@@ -25,6 +25,8 @@ invoice_lines = billing.invoice_lines
 invoice_sequences = billing.invoice_sequences
 charge_intents = billing.charge_intents
 charges = billing.charges
+
+setup_intents = setups.setup_intents
 
 event_sequences = events.event_sequences
 event_log = events.events

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import delete, exists, select
 
+from chain.primitives import Address
 from gateway.db import bulk, keys, moves, pages, rows, schema
 from gateway.db.engine import Connection
 from gateway.db.pages import Page, PageRequest
@@ -60,6 +61,28 @@ async def of_mandates(conn: Connection, mandate_ids: Iterable[str], *, lock: boo
     owners = select(schema.mandates.c.subscription_id).where(keys.any_of(schema.mandates.c.id, mandate_ids))
     query = select(_T).where(_T.c.id.in_(owners), keys.any_of(_T.c.mandate_id, mandate_ids)).order_by(_T.c.id)
     return await _whole(conn, (await conn.execute(rows.locked(query, _T, lock=lock))).all())
+
+
+async def trials_of_wallet(
+    conn: Connection, scope: Scope, owner: Address, product_ids: Iterable[str], *, besides: str | None = None
+) -> bool:
+    """Whether this wallet has had a trial of one of these products, in any subscription but `besides` (SX-08)."""
+    prices, methods = schema.prices, schema.payment_methods
+    query = (
+        select(_T.c.id)
+        .join_from(_T, methods, _T.c.payment_method_id == methods.c.id)
+        .join(_ITEMS, _ITEMS.c.subscription_id == _T.c.id)
+        .join(prices, prices.c.id == _ITEMS.c.price_id)
+        .where(
+            rows.in_scope(_T, scope),
+            methods.c.owner == owner,
+            _T.c.trial_start.is_not(None),
+            keys.any_of(prices.c.product_id, product_ids),
+            _T.c.id != (besides or ""),
+        )
+        .limit(1)
+    )
+    return (await conn.execute(query)).first() is not None
 
 
 async def page(
@@ -124,6 +147,19 @@ def _row(value: Subscription) -> bulk.Row:
         "ended_at": value.ended_at,
         "cancellation_reason": value.cancellation_reason,
         "test_clock_id": value.test_clock_id,
+        "cancellation_comment": value.cancellation_comment,
+        "cancellation_feedback": value.cancellation_feedback,
+        "start_at": value.start_at,
+        "periods_before": value.periods_before,
+        "trial_start": value.trial_start,
+        "trial_end": value.trial_end,
+        "trial_notice_at": value.trial_notice_at,
+        "upcoming_at": value.upcoming_at,
+        "pending_setup_intent_id": value.pending_setup_intent_id,
+        "paused_at": value.paused_at,
+        "grace_ends_at": value.grace_ends_at,
+        "collection_method": value.collection_method,
+        "days_until_due": value.days_until_due,
         "wake_at": value.wake_at,
     }
 
@@ -156,6 +192,19 @@ def _subscription(row: Any, items: tuple[SubscriptionItem, ...]) -> Subscription
         ended_at=row.ended_at,
         cancellation_reason=row.cancellation_reason,
         test_clock_id=row.test_clock_id,
+        cancellation_comment=row.cancellation_comment,
+        cancellation_feedback=row.cancellation_feedback,
+        start_at=row.start_at,
+        periods_before=row.periods_before,
+        trial_start=row.trial_start,
+        trial_end=row.trial_end,
+        trial_notice_at=row.trial_notice_at,
+        upcoming_at=row.upcoming_at,
+        pending_setup_intent_id=row.pending_setup_intent_id,
+        paused_at=row.paused_at,
+        grace_ends_at=row.grace_ends_at,
+        collection_method=row.collection_method,
+        days_until_due=row.days_until_due,
     )
 
 

@@ -14,7 +14,7 @@ from gateway.domain.test_clock import KIND, TestClock
 from gateway.domain.transition import Moved
 
 _T: Final = schema.test_clocks
-_TIMED: Final = (schema.subscriptions, schema.invoices, schema.charge_intents)
+_TIMED: Final = (schema.subscriptions, schema.invoices, schema.charge_intents, schema.setup_intents)
 """Tables whose rows wake up."""
 
 _FIXED: Final = frozenset({"account_id", "livemode", "created_at"})
@@ -62,7 +62,13 @@ async def busy(conn: Connection, clock_id: str) -> bool:
     intents = schema.charge_intents
     due = [exists().where(table.c.test_clock_id == clock_id, table.c.wake_at <= _T.c.frozen_at) for table in _TIMED]
     under_way = exists().where(intents.c.test_clock_id == clock_id, text("charge_intents.status = 'processing'"))
-    query = select(literal(1)).where(_T.c.id == clock_id, or_(under_way, *due))
+    setups = schema.setup_intents
+    registering = exists().where(
+        setups.c.test_clock_id == clock_id,
+        text("setup_intents.status = 'processing'"),
+        setups.c.transaction_id.is_not(None),
+    )
+    query = select(literal(1)).where(_T.c.id == clock_id, or_(under_way, registering, *due))
     return (await conn.execute(query)).one_or_none() is not None
 
 

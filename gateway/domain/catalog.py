@@ -6,6 +6,7 @@ from datetime import datetime
 
 from chain.primitives import Address
 from gateway.domain.period import Interval
+from gateway.domain.settings import AccountSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Account:
     name: str
     payout_address: Address
     created_at: datetime
+    settings: AccountSettings = field(default_factory=AccountSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ class Customer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """What is sold (MX-03, FR-04)."""
+    """What is sold (MX-03, FR-04). Where it has `trial_period_days`, every subscription begins with them (SX-08)."""
 
     id: str
     scope: Scope
@@ -72,6 +74,7 @@ class Product:
     metadata: Mapping[str, str] = field(default_factory=dict)
     default_price_id: str | None = None
     deleted: bool = False
+    trial_period_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

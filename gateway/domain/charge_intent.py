@@ -60,6 +60,7 @@ class ChargeIntent:
         attempts: attempts that counted; infrastructure trouble is not among them (C05).
         next_attempt_at: when the next attempt is due; None when none is planned.
         policy: retry policy as it was when the first attempt failed (ST-66); None before.
+        requested: somebody asked for the attempt that is due: it is made where none is made by itself (ST-36).
     """
 
     id: str
@@ -87,6 +88,7 @@ class ChargeIntent:
     canceled_at: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     test_clock_id: str | None = None
+    requested: bool = False
 
     @property
     def wake_at(self) -> datetime | None:
@@ -167,7 +169,7 @@ def confirm(intent: ChargeIntent, at: datetime) -> Moved[ChargeIntent]:
     """
     if intent.status not in PAYABLE:
         raise IllegalTransition(KIND, intent.id, intent.status, Status.PROCESSING)
-    after = replace(intent, reason=StatusReason("confirmed", Action.WAIT), next_attempt_at=at)
+    after = replace(intent, reason=StatusReason("confirmed", Action.WAIT), next_attempt_at=at, requested=True)
     return Moved(value=after, before=intent)
 
 
@@ -215,6 +217,7 @@ def fail(
         attempts=attempts,
         policy=policy,
         next_attempt_at=policy.next_attempt_at(attempts, now),
+        requested=False,
     )
     if intent.status is Status.FAILED:
         return Moved(

@@ -1,6 +1,6 @@
 """When a failed renewal is tried again, and what happens when it was tried often enough.
 
-FR-13, ST-34, ST-64, C05, C14.
+FR-13, ST-34, ST-63, ST-64, C05, C14.
 
 The policy is copied onto the charge intent at its first attempt, so that a later change of settings moves only future
 ones (ST-66).
@@ -9,11 +9,14 @@ ones (ST-66).
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from gateway.domain.errors import InvalidRequest
 
-RETRIES_MAX = 3
-RETRY_WINDOW_MAX = timedelta(days=31)
+RETRIES_MAX: Final = 3
+RETRY_WINDOW_MAX: Final = timedelta(days=31)
+_SMART_GAPS: Final = (1, 2, 3, 5, 7, 7, 7)
+"""Days between attempts of a smart schedule: soon at first, then about as often as wallets are filled up."""
 
 
 class OnRetriesExhausted(StrEnum):
@@ -24,19 +27,30 @@ class OnRetriesExhausted(StrEnum):
     PAST_DUE = "past_due"
 
 
+class RetryMode(StrEnum):
+    """`fixed`: on the days that the merchant named. `smart`: spread over a window (ST-18, ST-63)."""
+
+    FIXED = "fixed"
+    SMART = "smart"
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """Days from each attempt to the next (ST-64).
 
+    In both modes an attempt also happens, without being counted among these, as soon as the chain shows that the wallet
+    can pay again.
+
     Raises:
-        InvalidRequest: more than three retries, or a window of more than 31 days (ST-63).
+        InvalidRequest: more than three fixed retries, or a window of more than 31 days (ST-63).
     """
 
     days: tuple[int, ...] = (1, 1, 1)
     on_exhausted: OnRetriesExhausted = OnRetriesExhausted.UNPAID
+    mode: RetryMode = RetryMode.FIXED
 
     def __post_init__(self) -> None:
-        if len(self.days) > RETRIES_MAX or any(day < 1 for day in self.days):
+        if self.mode is RetryMode.FIXED and (len(self.days) > RETRIES_MAX or any(day < 1 for day in self.days)):
             raise InvalidRequest(
                 f"retry_schedule_days takes up to {RETRIES_MAX} whole days of at least 1.",
                 code="invalid_retry_schedule",
@@ -48,6 +62,27 @@ class RetryPolicy:
                 code="invalid_retry_schedule",
                 param="retry_schedule_days",
             )
+
+    @classmethod
+    def smart(cls, window_days: int, on_exhausted: OnRetriesExhausted = OnRetriesExhausted.UNPAID) -> "RetryPolicy":
+        """Spread retries over a window; the last one is at its end.
+
+        Raises:
+            InvalidRequest: the window is not 1 to 31 days.
+        """
+        if not 1 <= window_days <= RETRY_WINDOW_MAX.days:
+            raise InvalidRequest(
+                f"retry_window_days must be between 1 and {RETRY_WINDOW_MAX.days}.",
+                code="invalid_retry_window",
+                param="retry_window_days",
+            )
+        days: list[int] = []
+        left = window_days
+        for gap in _SMART_GAPS:
+            if left:
+                days.append(min(gap, left))
+                left -= days[-1]
+        return cls(tuple(days), on_exhausted, RetryMode.SMART)
 
     def next_attempt_at(self, attempts: int, now: datetime) -> datetime | None:
         """When to try again after `attempts` failed ones that counted (at least 1); None when it was often enough."""

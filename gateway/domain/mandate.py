@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from chain.primitives import Address, MandateId, MandateTerms, Permit
+from chain.primitives import Address, MandateId, MandateTerms, PeriodUnit, Permit
 from gateway.domain.catalog import Scope
 from gateway.domain.events import EventType
-from gateway.domain.period import from_unix, period_index
+from gateway.domain.period import add_months, from_unix, period_index
 from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check
 
 KIND: Final = "mandate"
@@ -78,9 +78,17 @@ def _move(before: Mandate, after: Mandate, now: datetime, *events: EventType) ->
     )
 
 
-def allowance_to_ask(terms: MandateTerms) -> int:
-    """Base units that the payer's wallet is asked to allow: what the mandate may collect, or a year's worth of it."""
-    return terms.amount * (terms.periods or OPEN_ENDED_PERIODS)
+def periods_to_come(terms: MandateTerms, since: datetime) -> int | None:
+    """How many periods may still be collected from `since` on; None when there is no end to them (SX-24)."""
+    if not terms.periods:
+        return None
+    return max(terms.periods - max(period_for(terms, since), 1) + 1, 0)
+
+
+def allowance_to_ask(terms: MandateTerms, since: datetime | None = None) -> int:
+    """Base units that the payer's wallet is asked to allow: what may be collected from `since` on, or 12 periods."""
+    count = terms.periods if since is None else periods_to_come(terms, since)
+    return terms.amount * (count or OPEN_ENDED_PERIODS)
 
 
 def prepare(mandate: Mandate) -> Moved[Mandate]:
@@ -132,6 +140,14 @@ def revoke(mandate: Mandate, reason: StatusReason, now: datetime) -> Moved[Manda
         return Moved(value=mandate, before=mandate)
     after = replace(mandate, status=Status.REVOKED, reason=reason, revoked_at=now)
     return _move(mandate, after, now, EventType.MANDATE_UPDATED)
+
+
+def period_start(terms: MandateTerms, index: int) -> datetime:
+    """First instant of the mandate's period number `index`."""
+    anchor = from_unix(terms.start)
+    if terms.unit is PeriodUnit.SECONDS:
+        return anchor + timedelta(seconds=terms.every * (index - 1))
+    return add_months(anchor, terms.every * (index - 1))
 
 
 def period_for(terms: MandateTerms, at: datetime) -> int:

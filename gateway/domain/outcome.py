@@ -6,7 +6,7 @@ simulation refused.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.domain import charge_intent as intents
@@ -23,9 +23,10 @@ NO_RETRIES = RetryPolicy(days=())
 """A first payment is not tried again by itself: the customer is at hand, or the wallet recovers (FR-10, ST-13)."""
 
 
-def policy_for(invoice: Invoice, renewals: RetryPolicy) -> RetryPolicy:
-    """Retry policy of an invoice; `renewals` is the merchant's."""
-    return NO_RETRIES if invoice.billing_reason is BillingReason.SUBSCRIPTION_CREATE else renewals
+def policy_for(subscription: Subscription, invoice: Invoice, renewals: RetryPolicy) -> RetryPolicy:
+    """Retry policy of an invoice; `renewals` is the merchant's. What is asked for in `unpaid` is tried once (ST-35)."""
+    first = invoice.billing_reason is BillingReason.SUBSCRIPTION_CREATE
+    return NO_RETRIES if first or subscription.status is Status.UNPAID else renewals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +66,20 @@ def refused(
     evidence: Mapping[str, Any],
     *,
     renewals: RetryPolicy,
+    grace: timedelta | None = None,
     now: datetime,
 ) -> Outcome:
-    """An attempt failed for a reason that counts (FR-10, FR-14, FR-15); `renewals` is the merchant's retry policy."""
+    """An attempt failed for a reason that counts (FR-10, FR-14, FR-15).
+
+    `renewals` and `grace` are the merchant's: when to try again, and how long it may stay unpaid (C14).
+    """
     reason = failed(code, evidence)
-    intent = intents.fail(owed.intent, charge_id, reason, policy_for(owed.invoice, renewals), now)
+    policy = policy_for(owed.subscription, owed.invoice, renewals)
+    intent = intents.fail(owed.intent, charge_id, reason, policy, now)
     return Outcome(
         intent=intent,
         invoice=invoices.note_failure(owed.invoice, reason, now, needs_wallet=needs_wallet(code)),
-        subscription=tuple(after_failure(owed.subscription, intent.value, reason, now)),
+        subscription=tuple(after_failure(owed.subscription, intent.value, reason, now, grace=grace)),
     )
 
 
@@ -91,18 +97,32 @@ def after_payment(subscription: Subscription, invoice: Invoice, now: datetime) -
             return None
 
 
-def after_failure(
-    subscription: Subscription, intent: ChargeIntent, reason: StatusReason, now: datetime
+def after_refusal(
+    subscription: Subscription, reason: StatusReason, now: datetime, *, grace: timedelta | None = None
 ) -> list[Moved[Subscription]]:
-    """An attempt to pay `intent` failed and counted; `intent` is the value after it. The moves follow one another."""
+    """An invoice cannot be attempted at all, for example because the wallet has not signed (ST-14, ST-48, C08)."""
     match subscription.status:
         case Status.PENDING | Status.INCOMPLETE:
             return [subscriptions.require_customer(subscription, reason, now)]
         case Status.ACTIVE | Status.TRIALING | Status.PAST_DUE:
-            moves = [subscriptions.mark_past_due(subscription, reason, now)]
+            return [subscriptions.mark_past_due(subscription, reason, now, grace=grace)]
         case Status.UNPAID | Status.PAUSED | Status.INCOMPLETE_EXPIRED | Status.CANCELED:
             return []
+
+
+def after_failure(
+    subscription: Subscription,
+    intent: ChargeIntent,
+    reason: StatusReason,
+    now: datetime,
+    *,
+    grace: timedelta | None = None,
+) -> list[Moved[Subscription]]:
+    """An attempt to pay `intent` failed and counted; `intent` is the value after it. The moves follow one another."""
+    moves = after_refusal(subscription, reason, now, grace=grace)
     policy = intent.policy
+    if not moves or moves[-1].value.status is not Status.PAST_DUE:
+        return moves
     if intent.next_attempt_at is not None or policy is None:
         return moves
     match policy.on_exhausted:

@@ -8,15 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
+from gateway.domain import cancellation
+from gateway.domain.cancellation import CancellationDetails, CancellationFeedback
 from gateway.domain.catalog import Scope
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventType
-from gateway.domain.period import Interval, Period, period, period_at
+from gateway.domain.period import Interval, Period, period
 from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check, only_from
 
 KIND: Final = "subscription"
+
+CancellationReason = cancellation.CancellationReason
 
 FIRST_PAYMENT_WINDOW: Final = timedelta(hours=23)
 """How long the first invoice may stay unpaid (ST-31)."""
@@ -45,20 +49,25 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     _S.ACTIVE: frozenset({_S.PAST_DUE, _S.PAUSED, _S.CANCELED}),
     _S.PAST_DUE: frozenset({_S.ACTIVE, _S.UNPAID, _S.PAUSED, _S.CANCELED}),
     _S.UNPAID: frozenset({_S.ACTIVE, _S.CANCELED}),
-    _S.PAUSED: frozenset({_S.ACTIVE, _S.CANCELED}),
+    # As it was when it was paused.
+    _S.PAUSED: frozenset({_S.ACTIVE, _S.TRIALING, _S.PAST_DUE, _S.CANCELED}),
     _S.CANCELED: frozenset(),
 }
 TERMINAL: Final = frozenset(status for status, targets in TRANSITIONS.items() if not targets)
 AWAITING_FIRST_PAYMENT: Final = frozenset({_S.PENDING, _S.INCOMPLETE})
 _BILLED: Final = frozenset({_S.ACTIVE, _S.PAST_DUE, _S.UNPAID, _S.TRIALING})
+_ANNOUNCED: Final = frozenset({_S.ACTIVE, _S.PAST_DUE, _S.TRIALING})
+"""Statuses in which the next renewal is collected, so that it is told of before."""
+
+TRIAL_NOTICE: Final = timedelta(days=3)
+"""How long before its end a trial is said to end soon (ST-55)."""
 
 
-class CancellationReason(StrEnum):
-    """Who or what ended a subscription (SX-13)."""
+class CollectionMethod(StrEnum):
+    """Who moves the money: we pull it, or the customer sends it (C04, ST-76)."""
 
-    CUSTOMER = "customer"
-    MERCHANT = "merchant"
-    PAYMENT_FAILED = "payment_failed"
+    CHARGE_AUTOMATICALLY = "charge_automatically"
+    SEND_INVOICE = "send_invoice"
 
 
 class Due(StrEnum):
@@ -68,6 +77,8 @@ class Due(StrEnum):
     EXPIRE = "expire"
     CANCEL = "cancel"
     RENEW = "renew"
+    ANNOUNCE_TRIAL_END = "announce_trial_end"
+    ANNOUNCE_RENEWAL = "announce_renewal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +97,15 @@ class Subscription:
     """A customer's access and its schedule.
 
     Attributes:
-        anchor: first instant of period 1; all periods are counted from it.
-        period_index: number of the current period, from 1.
+        anchor: first instant of a period; all periods are counted from it.
+        periods_before: how many periods had been counted when the anchor was set: 0, or more after it was moved.
+        period_index: number of the current period, from 1; 0 before the first, in a trial or until the start date.
         expires_at: end of the 23 hours for the first payment; None once it was paid.
         ends_at: no period starts at or after this (`cancel_at`).
+        start_at: when it began, or will; the anchor may be moved later.
+        trial_notice_at: when to say that the trial ends soon; None when that is done or not wanted.
+        upcoming_at: when to announce the next renewal; None when that is done.
+        grace_ends_at: when it ends unless it is paid before (C14).
     """
 
     id: str
@@ -117,19 +133,50 @@ class Subscription:
     canceled_at: datetime | None = None
     ended_at: datetime | None = None
     cancellation_reason: CancellationReason | None = None
+    cancellation_comment: str | None = None
+    cancellation_feedback: CancellationFeedback | None = None
     test_clock_id: str | None = None
+    start_at: datetime | None = None
+    periods_before: int = 0
+    trial_start: datetime | None = None
+    trial_end: datetime | None = None
+    trial_notice_at: datetime | None = None
+    upcoming_at: datetime | None = None
+    pending_setup_intent_id: str | None = None
+    paused_at: datetime | None = None
+    grace_ends_at: datetime | None = None
+    collection_method: CollectionMethod = CollectionMethod.CHARGE_AUTOMATICALLY
+    days_until_due: int | None = None
 
     @property
     def wake_at(self) -> datetime | None:
         """When something falls due next; None when nothing ever will."""
-        moments = []
-        if self.status in AWAITING_FIRST_PAYMENT and self.expires_at is not None:
-            moments.append(self.expires_at)
-        if self.status in _BILLED:
-            moments.append(self.period_end)
-        if self.ends_at is not None and self.status not in TERMINAL:
-            moments.append(self.ends_at)
-        return min(moments, default=None)
+        if self.status in TERMINAL:
+            return None
+        moments = [
+            self.ends_at,
+            self.grace_ends_at,
+            self.expires_at if self.status in AWAITING_FIRST_PAYMENT else None,
+            self.period_end if self.is_billed else None,
+            self.trial_notice_at if self.status is Status.TRIALING else None,
+            self.upcoming_at if self.is_announced else None,
+        ]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether its first period is still to come, without a trial before it."""
+        return self.status in AWAITING_FIRST_PAYMENT and self.period_index == 0
+
+    @property
+    def is_billed(self) -> bool:
+        """Whether another period begins when the current one ends."""
+        return self.status in _BILLED or self.is_scheduled
+
+    @property
+    def is_announced(self) -> bool:
+        """Whether the next renewal is told of before it happens."""
+        return self.status in _ANNOUNCED and (self.ends_at is None or self.ends_at > self.period_end)
 
     @property
     def current_period(self) -> Period:
@@ -139,24 +186,33 @@ class Subscription:
     @property
     def next_period(self) -> Period:
         """The period after the current one."""
-        return period(self.anchor, self.interval, self.period_index + 1)
+        return self.numbered(period(self.anchor, self.interval, self.period_index - self.periods_before + 1))
+
+    def numbered(self, counted: Period) -> Period:
+        """A period counted from the anchor, under its number in the life of the subscription."""
+        return replace(counted, index=counted.index + self.periods_before)
 
 
 def due(subscription: Subscription, now: datetime) -> Due:
     """What `now` asks for. Ending goes before renewing: no period starts at or after the end (PM-09)."""
     s = subscription
-    if s.status in TERMINAL:
-        return Due.NOTHING
-    if s.status in AWAITING_FIRST_PAYMENT and s.expires_at is not None and s.expires_at <= now:
-        return Due.EXPIRE
-    if s.ends_at is not None and s.ends_at <= now:
-        return Due.CANCEL
-    if s.status in _BILLED and s.period_end <= now:
-        return Due.RENEW
-    return Due.NOTHING
+
+    def passed(moment: datetime | None, *, counts: bool = True) -> bool:
+        return counts and moment is not None and moment <= now
+
+    asked = (
+        (Due.NOTHING, s.status in TERMINAL),
+        (Due.EXPIRE, passed(s.expires_at, counts=s.status in AWAITING_FIRST_PAYMENT)),
+        (Due.CANCEL, passed(s.ends_at) or passed(s.grace_ends_at)),
+        (Due.RENEW, passed(s.period_end, counts=s.is_billed)),
+        (Due.ANNOUNCE_TRIAL_END, passed(s.trial_notice_at, counts=s.status is Status.TRIALING)),
+        (Due.ANNOUNCE_RENEWAL, passed(s.upcoming_at, counts=s.is_announced)),
+    )
+    return next((duty for duty, holds in asked if holds), Due.NOTHING)
 
 
-def _move(before: Subscription, after: Subscription, now: datetime, *events: EventType) -> Moved[Subscription]:
+def move(before: Subscription, after: Subscription, now: datetime, *events: EventType) -> Moved[Subscription]:
+    """A change of status, checked against the table."""
     check(KIND, before.id, TRANSITIONS, before.status, after.status)
     return Moved(
         value=after,
@@ -171,13 +227,16 @@ def _move(before: Subscription, after: Subscription, now: datetime, *events: Eve
 
 
 def create(subscription: Subscription) -> Moved[Subscription]:
-    """Open a subscription that waits for its first payment (FR-17)."""
-    if subscription.status is not Status.PENDING or subscription.expires_at is None:
-        raise ValueError("a subscription opens as pending, with the end of its 23 hours")
+    """Open a subscription that waits for its first payment (FR-17), or begins with a trial (ST-29, SX-06, SX-07)."""
     s = subscription
+    events = [EventType.SUBSCRIPTION_OPENED]
+    if s.status is Status.TRIALING and s.trial_end is not None:
+        events += [EventType.SUBSCRIPTION_CREATED, EventType.SUBSCRIPTION_TRIAL_STARTED]
+    elif s.status is not Status.PENDING or s.expires_at is None:
+        raise ValueError("a subscription opens as pending, with the end of its 23 hours, or as trialing, with its end")
     return Moved(
         value=s,
-        events=(Event(type=EventType.SUBSCRIPTION_OPENED, object_id=s.id, at=s.created_at),),
+        events=tuple(Event(type=event, object_id=s.id, at=s.created_at) for event in events),
         changes=(
             StateChange(kind=KIND, object_id=s.id, source=None, target=s.status, reason=s.reason, at=s.created_at),
         ),
@@ -189,7 +248,7 @@ def require_customer(subscription: Subscription, reason: StatusReason, now: date
     after = replace(subscription, status=Status.INCOMPLETE, reason=reason)
     if subscription.status is Status.INCOMPLETE:
         return Moved(value=after, before=subscription)
-    return _move(subscription, after, now, EventType.SUBSCRIPTION_INCOMPLETE, EventType.SUBSCRIPTION_UPDATED)
+    return move(subscription, after, now, EventType.SUBSCRIPTION_INCOMPLETE, EventType.SUBSCRIPTION_UPDATED)
 
 
 def activate(subscription: Subscription, now: datetime) -> Moved[Subscription]:
@@ -202,7 +261,7 @@ def activate(subscription: Subscription, now: datetime) -> Moved[Subscription]:
         expires_at=None,
         activated_at=now,
     )
-    return _move(
+    return move(
         subscription,
         after,
         now,
@@ -210,11 +269,6 @@ def activate(subscription: Subscription, now: datetime) -> Moved[Subscription]:
         EventType.SUBSCRIPTION_ACTIVATED,
         EventType.SUBSCRIPTION_UPDATED,
     )
-
-
-def await_broadcast(subscription: Subscription, until: datetime) -> Moved[Subscription]:
-    """The 23 hours passed, but a pull was broadcast before: its outcome is waited for (ST-31)."""
-    return Moved(value=replace(subscription, expires_at=until), before=subscription)
 
 
 def expire(subscription: Subscription, now: datetime) -> Moved[Subscription]:
@@ -225,45 +279,13 @@ def expire(subscription: Subscription, now: datetime) -> Moved[Subscription]:
         reason=StatusReason("first_payment_window_passed"),
         expires_at=None,
         ended_at=now,
+        pending_setup_intent_id=None,
     )
-    return _move(subscription, after, now, EventType.SUBSCRIPTION_EXPIRED, EventType.SUBSCRIPTION_UPDATED)
-
-
-def upcoming_period(subscription: Subscription, now: datetime) -> Period:
-    """The period to bill at `now`: the next one, or, when whole periods were missed, the one that `now` lies in.
-
-    Missed periods are never charged afterwards (PM-13).
-    """
-    upcoming = subscription.next_period
-    if upcoming.end > now:
-        return upcoming
-    return period_at(subscription.anchor, subscription.interval, now) or upcoming
-
-
-def begin_period(subscription: Subscription, upcoming: Period, invoice_id: str, now: datetime) -> Moved[Subscription]:
-    """The current period ended: `upcoming` is current and `invoice_id` bills it. The status stays (ST-52).
-
-    Raises:
-        ValueError: called before the period's end, in a status that is not billed, or with a period that is not later.
-    """
-    if due(subscription, now) is not Due.RENEW or upcoming.index <= subscription.period_index:
-        raise ValueError(f"subscription {subscription.id} is not due for renewal")
-    after = replace(
-        subscription,
-        period_index=upcoming.index,
-        period_start=upcoming.start,
-        period_end=upcoming.end,
-        latest_invoice_id=invoice_id,
-    )
-    return Moved(
-        value=after,
-        before=subscription,
-        events=(Event(type=EventType.SUBSCRIPTION_UPDATED, object_id=subscription.id, at=now),),
-    )
+    return move(subscription, after, now, EventType.SUBSCRIPTION_EXPIRED, EventType.SUBSCRIPTION_UPDATED)
 
 
 def renew(subscription: Subscription, now: datetime) -> Moved[Subscription]:
-    """A renewal is paid and final: `active` stays so, `past_due` and `unpaid` are good again (SX-12, ST-33, ST-36)."""
+    """A renewal is paid and final: `active` stays so, the others are good (SX-12, ST-33, ST-36, C08)."""
     if subscription.status is Status.ACTIVE:
         return Moved(
             value=subscription,
@@ -271,22 +293,37 @@ def renew(subscription: Subscription, now: datetime) -> Moved[Subscription]:
             events=(Event(type=EventType.SUBSCRIPTION_RENEWED, object_id=subscription.id, at=now),),
         )
     only_from(KIND, subscription.id, _BILLED, subscription.status, Status.ACTIVE)
-    after = replace(subscription, status=Status.ACTIVE, reason=StatusReason("payment_recovered"))
-    return _move(subscription, after, now, EventType.SUBSCRIPTION_RENEWED, EventType.SUBSCRIPTION_UPDATED)
+    first = subscription.activated_at is None
+    after = replace(
+        subscription,
+        status=Status.ACTIVE,
+        reason=StatusReason("first_payment_succeeded" if first else "payment_recovered"),
+        activated_at=subscription.activated_at or now,
+        grace_ends_at=None,
+    )
+    told = EventType.SUBSCRIPTION_ACTIVATED if first else EventType.SUBSCRIPTION_RENEWED
+    return move(subscription, after, now, told, EventType.SUBSCRIPTION_UPDATED)
 
 
-def mark_past_due(subscription: Subscription, reason: StatusReason, now: datetime) -> Moved[Subscription]:
-    """A renewal failed (FR-14). Failing again changes only the reason."""
-    after = replace(subscription, status=Status.PAST_DUE, reason=reason)
+def mark_past_due(
+    subscription: Subscription, reason: StatusReason, now: datetime, *, grace: timedelta | None = None
+) -> Moved[Subscription]:
+    """A renewal failed, or cannot be attempted (FR-14, ST-48). Failing again changes only the reason.
+
+    With `grace` it ends so long after the first failure, unless it is paid before (C14).
+    """
+    only_from(KIND, subscription.id, _ANNOUNCED, subscription.status, Status.PAST_DUE)
+    ends_at = subscription.grace_ends_at or (None if grace is None else now + grace)
+    after = replace(subscription, status=Status.PAST_DUE, reason=reason, grace_ends_at=ends_at)
     if subscription.status is Status.PAST_DUE:
         return Moved(value=after, before=subscription)
-    return _move(subscription, after, now, EventType.SUBSCRIPTION_PAST_DUE, EventType.SUBSCRIPTION_UPDATED)
+    return move(subscription, after, now, EventType.SUBSCRIPTION_PAST_DUE, EventType.SUBSCRIPTION_UPDATED)
 
 
 def mark_unpaid(subscription: Subscription, reason: StatusReason, now: datetime) -> Moved[Subscription]:
     """The retries are used up: nothing is attempted any more, drafts go on (FR-15, ST-35)."""
     after = replace(subscription, status=Status.UNPAID, reason=reason)
-    return _move(subscription, after, now, EventType.SUBSCRIPTION_UNPAID, EventType.SUBSCRIPTION_UPDATED)
+    return move(subscription, after, now, EventType.SUBSCRIPTION_UNPAID, EventType.SUBSCRIPTION_UPDATED)
 
 
 def change(
@@ -296,6 +333,7 @@ def change(
     metadata: Mapping[str, str],
     ends_at: datetime | None,
     cancel_at_period_end: bool,
+    details: CancellationDetails | None = None,
     now: datetime,
 ) -> Moved[Subscription]:
     """Take over what a merchant may change while it lives (ST-57).
@@ -310,12 +348,19 @@ def change(
         metadata=metadata,
         ends_at=ends_at,
         cancel_at_period_end=cancel_at_period_end,
+        **_details(subscription, details),
     )
     event = Event(type=EventType.SUBSCRIPTION_UPDATED, object_id=subscription.id, at=now)
     return Moved(value=after, before=subscription, events=(event,))
 
 
-def cancel(subscription: Subscription, reason: CancellationReason, now: datetime) -> Moved[Subscription]:
+def cancel(
+    subscription: Subscription,
+    reason: CancellationReason,
+    now: datetime,
+    *,
+    details: CancellationDetails | None = None,
+) -> Moved[Subscription]:
     """End it for ever (FR-24, FR-31, ST-38)."""
     after = replace(
         subscription,
@@ -325,8 +370,17 @@ def cancel(subscription: Subscription, reason: CancellationReason, now: datetime
         ended_at=now,
         expires_at=None,
         cancellation_reason=reason,
+        pending_setup_intent_id=None,
+        **_details(subscription, details),
     )
-    return _move(subscription, after, now, EventType.SUBSCRIPTION_DELETED)
+    return move(subscription, after, now, EventType.SUBSCRIPTION_DELETED)
+
+
+def _details(subscription: Subscription, given: CancellationDetails | None) -> dict[str, Any]:
+    return {
+        "cancellation_comment": subscription.cancellation_comment if given is None else given.comment,
+        "cancellation_feedback": subscription.cancellation_feedback if given is None else given.feedback,
+    }
 
 
 def modifiable(subscription: Subscription) -> None:

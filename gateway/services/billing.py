@@ -6,27 +6,32 @@ Each loop claims a bounded batch, maps the domain's verbs over it, and commits o
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from gateway.db import catalog, charge_intents, invoices, mandates, subscriptions
+from gateway.db import catalog, charge_intents, invoices, mandates, setup_intents, subscriptions
 from gateway.db.engine import Connection
 from gateway.domain import charge_intent as intent_domain
+from gateway.domain import course, outcome
 from gateway.domain import invoice as invoice_domain
-from gateway.domain import outcome
+from gateway.domain import mandate as mandate_domain
+from gateway.domain import setup_intent as setup_domain
 from gateway.domain import subscription as subscription_domain
 from gateway.domain.catalog import Price, Scope
 from gateway.domain.charge_intent import ChargeIntent
+from gateway.domain.events import EventType
 from gateway.domain.ids import new_id
 from gateway.domain.invoice import BillingReason, Invoice, InvoiceLine
-from gateway.domain.mandate import Mandate, period_for
+from gateway.domain.mandate import Mandate
 from gateway.domain.mandate import Status as MandateStatus
 from gateway.domain.money import to_base_units
 from gateway.domain.period import Period
-from gateway.domain.subscription import CancellationReason, Due, Subscription
+from gateway.domain.subscription import Due, Subscription
 from gateway.domain.subscription import Status as SubscriptionStatus
-from gateway.domain.transition import Action, Moved, StatusReason
+from gateway.domain.transition import Action, Event, Moved, StatusReason
 from gateway.failpoints import Failpoint, failpoint
+from gateway.services import periods, settings
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin
@@ -53,36 +58,76 @@ async def renew_due(gateway: Gateway, *, now: datetime, limit: int = BATCH) -> i
         for claim in claims:
             duties[subscription_domain.due(claim.value, claim.now)].append((claim.value, claim.now))
         changes = Changes()
-        await _renew(conn, gateway, duties[Due.RENEW], changes)
+        await begin_periods(conn, gateway, duties[Due.RENEW], changes)
         await _expire(conn, duties[Due.EXPIRE], changes)
         for subscription, at in duties[Due.CANCEL]:
-            changes.update(subscription_domain.cancel(subscription, CancellationReason.MERCHANT, at))
+            changes.update(subscription_domain.cancel(subscription, course.ending_reason(subscription, at), at))
         await stop_collecting(conn, {s.id: at for s, at in duties[Due.CANCEL]}, changes)
+        for subscription, at in duties[Due.ANNOUNCE_TRIAL_END]:
+            changes.update(course.announce_trial_end(subscription, at))
+        await _announce(conn, duties[Due.ANNOUNCE_RENEWAL], changes)
         await changes.write(conn, gateway, Origin(now))
         failpoint(Failpoint.RENEWAL_WRITTEN)
     failpoint(Failpoint.RENEWAL_COMMITTED)
     return len(claims)
 
 
-async def _renew(
-    conn: Connection, gateway: Gateway, renewals: Sequence[tuple[Subscription, datetime]], changes: Changes
+async def begin_periods(
+    conn: Connection,
+    gateway: Gateway,
+    renewals: Sequence[tuple[Subscription, datetime]],
+    changes: Changes,
+    *,
+    at_once: bool = False,
 ) -> None:
-    price_ids = {item.price_id for subscription, _ in renewals for item in subscription.items}
-    prices = await catalog.load_prices(conn, sorted(price_ids)) if price_ids else {}
+    """Begin the next period of subscriptions whose current one is over, each with a draft of its invoice.
+
+    The draft stays one for the merchant's delay (C10). The first invoice of a subscription that was waiting for its
+    start date is opened at once, and with `at_once` all are.
+    """
+    if not renewals:
+        return
+    prices = await _prices(conn, [subscription for subscription, _ in renewals])
+    policies = await settings.policies(conn, gateway, [s.scope.account_id for s, _ in renewals])
+    opened = []
     for subscription, at in renewals:
-        upcoming = subscription_domain.upcoming_period(subscription, at)
-        collected = subscription.status is not SubscriptionStatus.UNPAID
-        invoice = changes.insert(
-            draft_invoice(
-                subscription,
-                upcoming,
-                prices,
-                BillingReason.SUBSCRIPTION_CYCLE,
-                finalizes_at=at + gateway.finalization_delay if collected else None,
-                now=at,
-            )
+        policy = policies[subscription.scope.account_id]
+        upcoming = course.upcoming_period(subscription, at)
+        first, collected = subscription.is_scheduled, subscription.status is not SubscriptionStatus.UNPAID
+        now_open = first or at_once
+        draft = draft_invoice(
+            subscription,
+            upcoming,
+            prices,
+            BillingReason.SUBSCRIPTION_CREATE if first else BillingReason.SUBSCRIPTION_CYCLE,
+            finalizes_at=at + policy.finalization_delay if collected and not now_open else None,
+            now=at,
         )
-        changes.update(subscription_domain.begin_period(subscription, upcoming, invoice.id, at))
+        begun = changes.update(course.begin_period(subscription, upcoming, draft.value.id, at, notice=policy.notice))
+        invoice = changes.insert(draft)
+        if now_open:
+            opened.append((invoice, begun, at))
+    if opened:
+        await finalize(conn, gateway, opened, changes)
+
+
+async def _prices(conn: Connection, of: Sequence[Subscription]) -> Mapping[str, Price]:
+    price_ids = sorted({item.price_id for subscription in of for item in subscription.items})
+    return await catalog.load_prices(conn, price_ids) if price_ids else {}
+
+
+async def _announce(conn: Connection, due: Sequence[tuple[Subscription, datetime]], changes: Changes) -> None:
+    """Tell of renewals to come, with the invoice as it would be (ST-51, SX-14)."""
+    prices = await _prices(conn, [subscription for subscription, _ in due])
+    for subscription, at in due:
+        billed = subscription.next_period
+        draft = draft_invoice(
+            subscription, billed, prices, BillingReason.SUBSCRIPTION_CYCLE, finalizes_at=None, now=at
+        ).value
+        preview = replace(draft, id=f"upcoming_{draft.id}", reason=StatusReason("upcoming"))
+        told = Event(type=EventType.INVOICE_UPCOMING, object_id=preview.id, at=at)
+        changes.announce(Moved(value=preview, events=(told,)))
+        changes.update(course.announce_renewal(subscription, at))
 
 
 def draft_invoice(
@@ -134,35 +179,49 @@ def draft_invoice(
 
 async def _expire(conn: Connection, expired: Sequence[tuple[Subscription, datetime]], changes: Changes) -> None:
     """End the 23 hours (ST-32): void what was owed, unless a pull is under way, whose outcome is waited for."""
-    invoice_ids = [s.latest_invoice_id for s, _ in expired if s.latest_invoice_id is not None]
-    if not invoice_ids:
+    if not expired:
         return
+    invoice_ids = [s.latest_invoice_id for s, _ in expired if s.latest_invoice_id is not None]
     owed = await invoices.load(conn, invoice_ids, lock=True)
     intents = await charge_intents.of_invoices(conn, invoice_ids, lock=True)
     reason = StatusReason("first_payment_window_passed", Action.NONE)
+    ended: dict[str, datetime] = {}
     for subscription, at in expired:
         intent = intents.get(subscription.latest_invoice_id or "")
         if intent is not None and intent.status is intent_domain.Status.PROCESSING:
-            changes.update(subscription_domain.await_broadcast(subscription, at + BROADCAST_WAIT))
+            changes.update(course.await_broadcast(subscription, at + BROADCAST_WAIT))
             continue
+        ended[subscription.id] = at
         changes.update(subscription_domain.expire(subscription, at))
         invoice = owed.get(subscription.latest_invoice_id or "")
         if invoice is not None and invoice.status is not invoice_domain.Status.VOID:
             changes.update(invoice_domain.void(invoice, reason, at))
         if intent is not None and intent.status is not intent_domain.Status.CANCELED:
             changes.update(intent_domain.cancel(intent, reason, at))
+    await cancel_setups(conn, ended, reason, changes)
+
+
+async def cancel_setups(
+    conn: Connection, ended: Mapping[str, datetime], reason: StatusReason, changes: Changes
+) -> None:
+    """Ask no wallet any more on behalf of subscriptions that ended, each at its time."""
+    if not ended:
+        return
+    for intent in await setup_intents.open_of_subscriptions(conn, sorted(ended), lock=True):
+        changes.update(setup_domain.cancel(intent, reason, ended[intent.subscription_id]))
 
 
 async def stop_collecting(conn: Connection, ended: Mapping[str, datetime], changes: Changes) -> None:
     """Stop billing and pulling for what ended, each at its time (ST-38). A pull under way still resolves."""
     if not ended:
         return
-    for invoice in await invoices.open_of(conn, sorted(ended), lock=True):
+    for invoice in await invoices.unsettled_of(conn, sorted(ended), lock=True):
         if invoice.auto_advance:
             changes.update(invoice_domain.stop_advancing(invoice, ended[invoice.subscription_id]))
     for intent in await charge_intents.open_of_subscriptions(conn, sorted(ended), lock=True):
         if intent.next_attempt_at is not None:
             changes.update(intent_domain.schedule(intent, None))
+    await cancel_setups(conn, ended, StatusReason("subscription_ended"), changes)
 
 
 async def finalize_due(gateway: Gateway, *, now: datetime, limit: int = BATCH) -> int:
@@ -202,6 +261,8 @@ async def finalize(
     known = dict(prepared or {})
     if missing := sorted({s.mandate_id for _, s, _ in drafts if s.mandate_id is not None} - known.keys()):
         known |= await mandates.load(conn, missing)
+    policies = await settings.policies(conn, gateway, [s.scope.account_id for _, s, _ in drafts])
+    free = await periods.free(conn, [(known.get(s.mandate_id or ""), draft, at) for draft, s, at in drafts])
     for draft, subscription, at in drafts:
         opened = invoice_domain.finalize(draft, numbers[draft.id], at)
         if opened.value.total == 0:
@@ -211,22 +272,34 @@ async def finalize(
             if change := outcome.after_payment(changes.current(subscription), paid, at):
                 changes.update(change)
             continue
-        intent = _begin_intent(gateway, opened.value, subscription, known.get(subscription.mandate_id or ""), at)
+        mandate = known.get(subscription.mandate_id or "")
+        intent = _begin_intent(
+            gateway, opened.value, subscription, mandate=mandate, mandate_period=free.get(draft.id, 1), at=at
+        )
         opened = invoice_domain.attach_intent(opened, intent.value.id)
         changes.update(opened)
         changes.insert(intent)
         if intent.value.reason.action is Action.CUSTOMER_ACTION:
             changes.update(invoice_domain.require_action(opened.value, intent.value.reason, at))
-            if subscription.status in subscription_domain.AWAITING_FIRST_PAYMENT:
-                changes.update(
-                    subscription_domain.require_customer(changes.current(subscription), intent.value.reason, at)
-                )
+            grace = policies[subscription.scope.account_id].grace
+            moves = outcome.after_refusal(changes.current(subscription), intent.value.reason, at, grace=grace)
+            if moves:
+                changes.update(*moves)
 
 
 def _begin_intent(
-    gateway: Gateway, invoice: Invoice, subscription: Subscription, mandate: Mandate | None, at: datetime
+    gateway: Gateway,
+    invoice: Invoice,
+    subscription: Subscription,
+    *,
+    mandate: Mandate | None,
+    mandate_period: int,
+    at: datetime,
 ) -> Moved[ChargeIntent]:
-    """The intent that pays `invoice`: due at once when there is a mandate to draw on, else it asks the customer."""
+    """The intent that pays `invoice`: due when there is a mandate to draw on, else it asks the customer.
+
+    Where `mandate_period` is still to come, the attempt waits for it: the contract collects no period before its time.
+    """
     intent_id = new_id("ci", at)
     blank = ChargeIntent(
         id=intent_id,
@@ -242,15 +315,18 @@ def _begin_intent(
         client_secret=f"{intent_id}_secret_{secrets.token_urlsafe(24)}",
         payment_method_id=subscription.payment_method_id,
         test_clock_id=invoice.test_clock_id,
+        # Whoever let this invoice go on asked for its payment (ST-36).
+        requested=subscription.status is SubscriptionStatus.UNPAID,
     )
     if mandate is None:
         return intent_domain.create(blank)
     token = gateway.token(mandate.chain_id, mandate.terms.token)
     amount = to_base_units(invoice.total, invoice.currency, token)
-    drawing = intent_domain.draw_on(blank, mandate, period_for(mandate.terms, invoice.period_start), amount)
+    drawing = intent_domain.draw_on(blank, mandate, mandate_period, amount)
     if mandate.status is MandateStatus.PENDING:
         return intent_domain.create(intent_domain.ask_signature(drawing, mandate))
-    return intent_domain.create(intent_domain.plan_first_attempt(drawing, at))
+    begins = mandate_domain.period_start(mandate.terms, mandate_period)
+    return intent_domain.create(intent_domain.plan_first_attempt(drawing, max(at, begins)))
 
 
 async def _numbers(conn: Connection, drafts: Sequence[Invoice]) -> dict[str, str]:

@@ -9,20 +9,21 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from gateway.db import charge_intents, charges, invoices, mandates, subscriptions
+from gateway.db import charge_intents, charges, invoices, mandates, setup_intents, subscriptions
 from gateway.db.engine import Connection
 from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate
 from gateway.domain.outcome import Outcome
+from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
 from gateway.domain.transition import Moved
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin, record
 
-Kept = Mandate | Subscription | Invoice | ChargeIntent | Charge
-K = TypeVar("K", Mandate, Subscription, Invoice, ChargeIntent, Charge)
+Kept = Mandate | Subscription | Invoice | ChargeIntent | Charge | SetupIntent
+K = TypeVar("K", Mandate, Subscription, Invoice, ChargeIntent, Charge, SetupIntent)
 _Write = Callable[[Connection, Sequence[Moved[Any]]], Awaitable[None]]
 
 _TABLES: Final[Mapping[type[Kept], tuple[_Write, _Write]]] = {
@@ -31,6 +32,7 @@ _TABLES: Final[Mapping[type[Kept], tuple[_Write, _Write]]] = {
     Invoice: (invoices.add_many, invoices.save_many),
     ChargeIntent: (charge_intents.add_many, charge_intents.save_many),
     Charge: (charges.add_many, charges.save_many),
+    SetupIntent: (setup_intents.add_many, setup_intents.save_many),
 }
 """(insert, update) of each table, in the order in which they are written."""
 
@@ -58,6 +60,10 @@ class Changes:
             table[key] = moved if earlier is None else _joined(earlier, moved)
             self.announced.append(moved)
         return moves[-1].value
+
+    def announce(self, moved: Moved[Any]) -> None:
+        """Tell of something that is not kept, such as a preview."""
+        self.announced.append(moved)
 
     def take(self, result: Outcome) -> None:
         """Take over the moves of an attempt's outcome."""

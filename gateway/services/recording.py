@@ -19,6 +19,7 @@ from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.ids import new_id
 from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate, Status
+from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
 from gateway.domain.test_clock import TestClock
 from gateway.domain.transition import Moved
@@ -28,7 +29,17 @@ from gateway.wire import render
 from gateway.wire.related import Related
 
 Recordable = (
-    Customer | Product | Price | PaymentMethod | Mandate | Subscription | Invoice | ChargeIntent | Charge | TestClock
+    Customer
+    | Product
+    | Price
+    | PaymentMethod
+    | Mandate
+    | Subscription
+    | Invoice
+    | ChargeIntent
+    | Charge
+    | TestClock
+    | SetupIntent
 )
 """Kinds of objects that events are about."""
 
@@ -119,7 +130,7 @@ async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Record
             case Invoice():
                 price_ids.update(line.price_id for line in value.lines)
                 invoice_ids.add(value.id)
-            case ChargeIntent():
+            case ChargeIntent() | SetupIntent():
                 if value.mandate_id is not None:
                     mandate_ids.add(value.mandate_id)
             case Mandate():

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.domain import course
 from gateway.domain import subscription as domain
 from gateway.domain.subscription import Due, Status
 from tests import factories
@@ -62,14 +63,14 @@ def test_what_is_due_at_the_wake_time_is_never_nothing(status: Status, ends_afte
 def test_pm13_missed_periods_are_skipped_and_never_charged_afterwards() -> None:
     subscription = factories.active_subscription()
     long_after = subscription.period_end + timedelta(days=95)
-    upcoming = domain.upcoming_period(subscription, long_after)
+    upcoming = course.upcoming_period(subscription, long_after)
     assert upcoming.start <= long_after < upcoming.end
     assert upcoming.index == 5
-    begun = domain.begin_period(subscription, upcoming, "in_2", long_after).value
+    begun = course.begin_period(subscription, upcoming, "in_2", long_after).value
     assert (begun.period_index, begun.latest_invoice_id) == (5, "in_2")
 
 
 def test_a_period_does_not_begin_before_the_last_one_ends() -> None:
     subscription = factories.active_subscription()
     with pytest.raises(ValueError, match="not due"):
-        domain.begin_period(subscription, subscription.next_period, "in_2", subscription.period_end - SECOND)
+        course.begin_period(subscription, subscription.next_period, "in_2", subscription.period_end - SECOND)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Column, Index, Table
+from sqlalchemy import Column, Index, Table, text
 
 from gateway.db.columns import (
     AddressColumn,
@@ -30,13 +30,14 @@ from gateway.db.tables.base import (
     tenant,
     words,
 )
+from gateway.domain.cancellation import CancellationFeedback, CancellationReason
 from gateway.domain.charge import Status as ChargeStatus
 from gateway.domain.charge_intent import Status as IntentStatus
 from gateway.domain.invoice import BillingReason
 from gateway.domain.invoice import Status as InvoiceStatus
 from gateway.domain.mandate import Status as MandateStatus
 from gateway.domain.period import IntervalUnit
-from gateway.domain.subscription import CancellationReason
+from gateway.domain.subscription import CollectionMethod
 from gateway.domain.subscription import Status as SubscriptionStatus
 
 mandates: Final = Table(
@@ -105,6 +106,24 @@ subscriptions: Final = Table(
     Column("cancellation_reason", EnumColumn(CancellationReason), nullable=True),
     owner("test_clock_id", "test_clocks", nullable=True),
     at("wake_at"),
+    words("cancellation_comment"),
+    Column("cancellation_feedback", EnumColumn(CancellationFeedback), nullable=True),
+    at("start_at"),
+    Column("periods_before", Count, nullable=False, server_default=text("0")),
+    at("trial_start"),
+    at("trial_end"),
+    at("trial_notice_at"),
+    at("upcoming_at"),
+    pointer("pending_setup_intent_id"),
+    at("paused_at"),
+    at("grace_ends_at"),
+    Column(
+        "collection_method",
+        EnumColumn(CollectionMethod),
+        nullable=False,
+        server_default=CollectionMethod.CHARGE_AUTOMATICALLY.value,
+    ),
+    Column("days_until_due", Count, nullable=True),
 )
 of_tenant(subscriptions)
 due(subscriptions)
@@ -227,6 +246,7 @@ charge_intents: Final = Table(
     document("metadata"),
     pointer("test_clock_id"),
     at("wake_at"),
+    Column("requested", Flag, nullable=False, server_default=text("false")),
 )
 of_tenant(charge_intents)
 due(charge_intents, "chain_id")

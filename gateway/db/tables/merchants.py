@@ -28,6 +28,7 @@ accounts: Final = Table(
     words("name", nullable=False),
     Column("payout_address", AddressColumn, nullable=False),
     at("created_at", nullable=False),
+    document("settings", nullable=True),
 )
 
 api_keys: Final = Table(
@@ -98,6 +99,7 @@ products: Final = Table(
     document("metadata"),
     pointer("default_price_id"),
     Column("deleted", Flag, nullable=False),
+    Column("trial_period_days", Count, nullable=True),
 )
 of_tenant(products)
 

@@ -1,0 +1,19 @@
+"""Trials, setup intents, pauses, start dates, grace, and merchants' settings."""
+
+from pathlib import Path
+from typing import Final
+
+from alembic import op
+
+revision: Final = "0002_lifecycle"
+down_revision: Final = "0001"
+
+_SQL: Final = Path(__file__).parent.parent / "sql"
+
+
+def upgrade() -> None:
+    """Add tables and columns."""
+    text = (_SQL / f"0002_lifecycle_{op.get_bind().dialect.name}.sql").read_text(encoding="utf-8")
+    for statement in text.split(";\n"):
+        if statement.strip():
+            op.get_bind().exec_driver_sql(statement)
