@@ -151,7 +151,7 @@ async def hold_endpoint(conn: Connection, endpoint_id: str, *, until: datetime) 
 
 
 async def pending_of_events(conn: Connection, event_ids: Iterable[str]) -> dict[str, int]:
-    """How many endpoints have not accepted each event yet; events that all have accepted are left out."""
+    """For workers, and for callers whose events these are: how many endpoints have not accepted each one, if any."""
     query = (
         select(_DELIVERIES.c.event_id, func.count().label("count"))
         .where(keys.any_of(_DELIVERIES.c.event_id, event_ids), text("deliveries.status = 'pending'"))

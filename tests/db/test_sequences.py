@@ -8,26 +8,13 @@ import pytest
 
 from gateway.db import events, invoices
 from gateway.db.engine import Books, Connection
-from gateway.db.events import EventDraft, EventRecord
+from gateway.db.events import EventRecord
 from gateway.domain.catalog import Scope
-from gateway.domain.events import EventType
 from tests import factories as f
+from tests.db.parts import draft
 from tests.keeping import keep
 
 SCOPES = [Scope(f.numbered("acct", number), livemode) for number in (1, 2, 3) for livemode in (False, True)]
-
-
-def draft(scope: Scope = SCOPES[0], object_id: str = f.SUBSCRIPTION_ID) -> EventDraft:
-    return EventDraft(
-        scope=scope,
-        type=EventType.SUBSCRIPTION_UPDATED,
-        object_kind="subscription",
-        object_id=object_id,
-        at=f.NOW,
-        snapshot=b'{"id": "sub_1"}',
-        previous=b"{}",
-        request_id="req_1",
-    )
 
 
 async def keep_accounts(books: Books) -> None:
@@ -96,7 +83,7 @@ async def test_whoever_has_read_up_to_a_number_misses_nothing_that_is_committed_
     async def write() -> None:
         for _ in range(15):
             async with books.write() as conn:
-                await events.append(conn, [draft()])
+                await events.append(conn, [draft(SCOPES[0])])
                 await asyncio.sleep(0)
 
     async def follow() -> None:
@@ -154,5 +141,5 @@ async def test_the_events_counter_stands_still_while_invoices_are_numbered(books
     await keep_accounts(books)
     async with books.write() as conn:
         await invoices.take_numbers(conn, {SCOPES[0]: 5})
-        [record] = await events.append(conn, [draft()])
+        [record] = await events.append(conn, [draft(SCOPES[0])])
     assert record.sequence == 1
