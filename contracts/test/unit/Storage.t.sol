@@ -31,6 +31,10 @@ contract StorageTest is DuesTest {
         dues.setPlanOpen(1, false);
         (, second) = planWords(1);
         vm.assertEq(second, expected - (1 << 224), "closed");
+        vm.prank(PAYEE);
+        dues.setPlanOpen(1, true);
+        (, second) = planWords(1);
+        vm.assertEq(second, expected, "open again");
     }
 
     function test_aMandateIsOneWord() external {
