@@ -11,7 +11,16 @@ from typing import Final
 
 from chain.port import ChainPort
 from chain.signer import Signer
-from gateway.services import billing, collection, indexing, settlement, submission, test_clocks, webhooks
+from gateway.services import (
+    billing,
+    collection,
+    indexing,
+    registrations,
+    settlement,
+    submission,
+    test_clocks,
+    webhooks,
+)
 from gateway.services.gateway import Gateway
 from gateway.services.ports import HttpPort
 from gateway.services.test_clocks import LocalChainPort
@@ -87,7 +96,8 @@ def _collection(bench: Bench) -> _Steps:
 
         async def step(chain: ChainPort = chain, signer: Signer = signer, opened: Step = opened) -> int:
             await opened()
-            return await collection.collect_due(bench.gateway, chain, signer, now=bench.clock(), limit=BATCH)
+            done = await collection.collect_due(bench.gateway, chain, signer, now=bench.clock(), limit=BATCH)
+            return done + await registrations.register_due(bench.gateway, chain, signer, now=bench.clock())
 
         yield f"{COLLECTION} {chain.chain_id} {signer.address}", step, False
 

@@ -41,7 +41,7 @@ def _permits(mandates: Iterable[Mandate], tokens: Mapping[Any, Token]) -> dict[s
             chain_id=mandate.chain_id,
             owner=mandate.terms.payer,
             spender=mandate.contract,
-            value=allowance_to_ask(mandate.terms),
+            value=allowance_to_ask(mandate.terms, mandate.created_at),
             nonce=0,
             deadline=mandate.terms.deadline,
         )

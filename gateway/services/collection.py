@@ -29,10 +29,11 @@ from gateway.domain.mandate import Status as MandateStatus
 from gateway.domain.subscription import Status as SubscriptionStatus
 from gateway.domain.transition import Action, StatusReason
 from gateway.failpoints import Failpoint, failpoint
-from gateway.services import settlement, simulation
+from gateway.services import settings, settlement, simulation
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway, Network
 from gateway.services.recording import Origin
+from gateway.services.settings import Policy
 from gateway.services.simulation import Attempt, Verdict
 
 BATCH_ITEMS: Final = 50
@@ -53,11 +54,11 @@ _COLLECTED: Final = frozenset(
         SubscriptionStatus.PAST_DUE,
     }
 )
-"""In any other status nothing may be pulled (FR-15, FR-24)."""
+"""In any other status nothing is pulled by itself (FR-15, FR-24)."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Market:
+class Market:
     """What sending costs now: fees of a new transaction, and how much gas the signer can pay for at them."""
 
     fees: Fees
@@ -93,7 +94,7 @@ async def collect_due(gateway: Gateway, chain: ChainPort, signer: Signer, *, now
     if not attempts or capacity <= 0:
         return 0
     verdicts = await _verdicts(chain, network, signer, attempts)
-    market = await _market(chain, network, signer)
+    market = await market_of(chain, network, signer)
     failpoint(Failpoint.CHARGE_SIMULATED)
     async with gateway.books.write() as conn:
         lane = await transactions.lock_lane(conn, network.chain_id, signer.address)
@@ -152,15 +153,19 @@ async def _verdicts(chain: ChainPort, network: Network, signer: Signer, attempts
 
 
 def _wanted(attempt: Attempt) -> bool:
-    return attempt.subscription.status in _COLLECTED and attempt.invoice.status is invoice_domain.Status.OPEN
+    """Whether the attempt may be made. In `unpaid` only one that somebody asked for is (ST-35, ST-36)."""
+    status = attempt.subscription.status
+    asked = status is SubscriptionStatus.UNPAID and attempt.intent.requested
+    return (status in _COLLECTED or asked) and attempt.invoice.status is invoice_domain.Status.OPEN
 
 
-async def _market(chain: ChainPort, network: Network, signer: Signer) -> _Market:
+async def market_of(chain: ChainPort, network: Network, signer: Signer) -> Market:
+    """What sending costs now, and how much of it the signer can pay for."""
     head = await chain.head()
     policy = fees.FeePolicy(tip=min(network.tip, network.fee_cap), cap=network.fee_cap)
     market = fees.market_fees(head.base_fee_per_gas, policy)
     balance = (await chain.balances([signer.address]))[0]
-    return _Market(
+    return Market(
         fees=market,
         head_number=head.number,
         too_high=head.base_fee_per_gas > network.fee_cap,
@@ -169,7 +174,7 @@ async def _market(chain: ChainPort, network: Network, signer: Signer) -> _Market
 
 
 async def _decide(
-    conn: Connection, gateway: Gateway, verdicts: Sequence[Verdict], market: _Market, changes: Changes
+    conn: Connection, gateway: Gateway, verdicts: Sequence[Verdict], market: Market, changes: Changes
 ) -> tuple[list[Attempt], int]:
     """Write down what is decided without a transaction; return the attempts to make, and how many were decided.
 
@@ -183,6 +188,7 @@ async def _decide(
     decided = 0
     gas = market.affordable_gas
     seen = await _seen(conn, verdicts)
+    policies = await settings.policies(conn, gateway, [v.attempt.intent.scope.account_id for v in verdicts])
     for verdict in verdicts:
         read = verdict.attempt
         if intents.get(read.intent.id) != read.intent:
@@ -192,7 +198,8 @@ async def _decide(
             changes.update(intent_domain.schedule(attempt.intent, None))
             decided += 1
         elif verdict.code is not None and uses_a_retry(verdict.code):
-            _refuse(gateway, attempt, verdict.code, verdict.evidence, changes)
+            policy = policies[attempt.intent.scope.account_id]
+            _refuse(policy, attempt, verdict.code, verdict.evidence, changes)
             decided += 1
         elif (event := seen.get((attempt.mandate.onchain_id, attempt.item.period))) is not None:
             settlement.record_collection(
@@ -238,9 +245,7 @@ def _gas_of(attempt: Attempt) -> int:
     return fees.gas_limit_for_subscribe() if registers else fees.gas_limit_for(1)
 
 
-def _refuse(
-    gateway: Gateway, attempt: Attempt, code: FailureCode, evidence: Mapping[str, Any], changes: Changes
-) -> None:
+def _refuse(policy: Policy, attempt: Attempt, code: FailureCode, evidence: Mapping[str, Any], changes: Changes) -> None:
     """Record an attempt that must fail as a failed charge: nothing is broadcast, no gas is spent."""
     refusal = replace(
         new_charge(attempt, transaction_id=None),
@@ -250,7 +255,13 @@ def _refuse(
     )
     charge = changes.insert(charge_domain.refuse(refusal))
     refused = outcome.refused(
-        _owed(attempt, changes), charge.id, code, evidence, renewals=gateway.retry_policy, now=attempt.now
+        _owed(attempt, changes),
+        charge.id,
+        code,
+        evidence,
+        renewals=policy.retries,
+        grace=policy.grace,
+        now=attempt.now,
     )
     changes.take(refused)
 
@@ -323,7 +334,7 @@ async def _plan(
     lane: Lane,
     *,
     batches: Sequence[_Batch],
-    market: _Market,
+    market: Market,
     now: datetime,
     changes: Changes,
 ) -> None:

@@ -13,13 +13,14 @@ from typing import Any, Final
 from chain import eip712
 from chain.port import ChainPort
 from chain.primitives import MandateTerms, Permit
-from gateway.db import mandates
+from gateway.db import accounts, mandates
 from gateway.db.engine import Connection
 from gateway.domain import mandate as domain
 from gateway.domain.catalog import Account, PaymentMethod, Scope
 from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.ids import new_id
 from gateway.domain.mandate import Mandate, Status
+from gateway.domain.money import to_base_units
 from gateway.domain.period import boundary, period_index, to_unix
 from gateway.domain.subscription import FIRST_PAYMENT_WINDOW, Subscription
 from gateway.domain.transition import Action, Moved, StatusReason
@@ -37,7 +38,11 @@ PERIODS_MAX: Final = 4094
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MandateRequest:
-    """What a mandate is asked for: `amount` base units at most per period, the subscription's grid."""
+    """What a mandate is asked for: `amount` base units at most per period.
+
+    Attributes:
+        start: first instant of its first period; None takes the subscription's grid as it is.
+    """
 
     payment_method: PaymentMethod
     account: Account
@@ -45,11 +50,13 @@ class MandateRequest:
     amount: int
     arrears: int
     periods: int = 0
+    start: datetime | None = None
 
 
 def prepare(request: MandateRequest, now: datetime) -> Moved[Mandate]:
     """Fix the terms of a new mandate; its signature may be used a little longer than the first payment may take."""
     method, subscription = request.payment_method, request.subscription
+    start = request.start or subscription.anchor
     unit, every = subscription.interval.on_chain
     terms = MandateTerms(
         payer=method.owner,
@@ -59,10 +66,10 @@ def prepare(request: MandateRequest, now: datetime) -> Moved[Mandate]:
         unit=unit,
         every=every,
         fee_bps=0,
-        start=to_unix(subscription.anchor),
+        start=to_unix(start),
         periods=request.periods,
         arrears=request.arrears,
-        deadline=to_unix(now + FIRST_PAYMENT_WINDOW + MINING_MARGIN),
+        deadline=to_unix(max(now, start) + FIRST_PAYMENT_WINDOW + MINING_MARGIN),
         salt=secrets.randbits(_SALT_BITS),
     )
     return domain.prepare(
@@ -83,14 +90,48 @@ def prepare(request: MandateRequest, now: datetime) -> Moved[Mandate]:
     )
 
 
-def periods_until(subscription: Subscription) -> int:
-    """Number of the last period that begins before the subscription's end; 0 when it has none (PM-09, SX-24)."""
+async def ask(
+    conn: Connection,
+    gateway: Gateway,
+    subscription: Subscription,
+    method: PaymentMethod,
+    *,
+    total: int,
+    start: datetime | None = None,
+    now: datetime,
+) -> Moved[Mandate]:
+    """Fix the terms of a mandate that pays `total` minor units per period of a subscription.
+
+    Raises:
+        InvalidRequest: the method's chain or token is not configured, or cannot express the amount.
+        NotFound: the merchant does not exist.
+    """
+    account = await accounts.get(conn, subscription.scope.account_id)
+    if account is None:
+        raise NotFound("account", subscription.scope.account_id)
+    network = gateway.network(method.chain_id, livemode=subscription.scope.livemode, param="default_payment_method")
+    token = gateway.token(method.chain_id, method.token, param="default_payment_method")
+    request = MandateRequest(
+        payment_method=method,
+        account=account,
+        subscription=subscription,
+        amount=to_base_units(total, subscription.currency, token),
+        arrears=network.arrears,
+        periods=periods_until(subscription, start or subscription.anchor),
+        start=start,
+    )
+    return prepare(request, now)
+
+
+def periods_until(subscription: Subscription, start: datetime | None = None) -> int:
+    """Number of the last period from `start` that begins before the subscription's end; 0: no end (PM-09, SX-24)."""
     if subscription.ends_at is None:
         return 0
-    last = period_index(subscription.anchor, *subscription.interval.on_chain, subscription.ends_at)
-    if boundary(subscription.anchor, subscription.interval, last - 1) == subscription.ends_at:
+    start = start or subscription.anchor
+    last = period_index(start, *subscription.interval.on_chain, subscription.ends_at)
+    if last and boundary(start, subscription.interval, last - 1) == subscription.ends_at:
         last -= 1
-    return min(last, PERIODS_MAX)
+    return min(max(last, 1), PERIODS_MAX)
 
 
 def typed_data(mandate: Mandate) -> Mapping[str, Any]:

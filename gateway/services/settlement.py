@@ -4,19 +4,20 @@ Only events at final depth are read, in chain order, and each is marked as settl
 it means: doing it again finds nothing to do. Who sent the transaction does not matter, only what the contract says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from chain.primitives import Canceled, Charged, ChargeFailed, ContractEvent, MandateId, Subscribed
-from gateway.db import blocks, charge_intents, charges, invoices, mandates, subscriptions, test_clocks
+from gateway.db import blocks, charge_intents, charges, invoices, mandates, setup_intents, subscriptions, test_clocks
 from gateway.db.blocks import StoredLog
 from gateway.db.engine import Connection
 from gateway.domain import charge as charge_domain
 from gateway.domain import charge_intent as intent_domain
+from gateway.domain import course, outcome
 from gateway.domain import mandate as mandate_domain
-from gateway.domain import outcome
+from gateway.domain import setup_intent as setup_domain
 from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.failure import FailureCode, failed, from_chain, uses_a_retry
@@ -24,12 +25,15 @@ from gateway.domain.ids import new_id
 from gateway.domain.invoice import Invoice
 from gateway.domain.invoice import Status as InvoiceStatus
 from gateway.domain.mandate import Mandate
-from gateway.domain.subscription import Subscription
+from gateway.domain.setup_intent import SetupIntent
+from gateway.domain.subscription import TERMINAL, Subscription
 from gateway.domain.transition import Action, StatusReason
 from gateway.failpoints import Failpoint, failpoint
+from gateway.services import settings
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin
+from gateway.services.settings import Policy
 
 BATCH: Final = 1000
 """Events of one transaction."""
@@ -45,7 +49,9 @@ class _Books:
     invoices: dict[str, Invoice]
     subscriptions: dict[str, Subscription]
     charges: dict[str, Charge]
+    setups: dict[str, list[SetupIntent]]
     clocks: dict[str, datetime]
+    policies: Mapping[str, Policy]
     now: datetime
 
     def time_of(self, test_clock_id: str | None) -> datetime:
@@ -76,23 +82,31 @@ async def settle(gateway: Gateway, *, chain_id: int, now: datetime, limit: int =
             return 0
         logs = await blocks.unsettled(conn, chain_id, up_to_number=cursor.final_number, limit=limit)
         stranded = await charges.stranded(conn, chain_id, limit=limit)
-        if not logs and not stranded:
+        unregistered = await setup_intents.stranded(conn, chain_id, limit=limit)
+        if not logs and not stranded and not unregistered:
             return 0
         changes = Changes()
-        books = await _load(conn, chain_id, logs, stranded, now)
+        books = await _load(conn, gateway, chain_id, logs=logs, stranded=stranded, now=now)
         for log in logs:
-            _apply(gateway, books, log, changes)
+            _apply(books, log, changes)
         for charge in stranded:
             _release(books, charge, changes)
+        await _try_again(conn, unregistered, now, changes)
         await blocks.mark_settled(conn, [log.id for log in logs], now=now)
         await changes.write(conn, gateway, Origin(now))
         failpoint(Failpoint.SETTLEMENT_WRITTEN)
     failpoint(Failpoint.SETTLEMENT_COMMITTED)
-    return len(logs) + len(stranded)
+    return len(logs) + len(stranded) + len(unregistered)
 
 
 async def _load(
-    conn: Connection, chain_id: int, logs: Sequence[StoredLog], stranded: Sequence[Charge], now: datetime
+    conn: Connection,
+    gateway: Gateway,
+    chain_id: int,
+    *,
+    logs: Sequence[StoredLog],
+    stranded: Sequence[Charge],
+    now: datetime,
 ) -> _Books:
     onchain_ids = sorted({log.event.mandate_id for log in logs})
     known = await mandates.by_onchain_ids(conn, chain_id, onchain_ids) if onchain_ids else {}
@@ -107,13 +121,24 @@ async def _load(
     stranded_ids = sorted({charge.charge_intent_id for charge in stranded})
     ids = sorted({intent.id for intent in read.values()} | set(stranded_ids))
     unlocked = await charge_intents.load(conn, ids) if ids else {}
-    owners = await subscriptions.load(conn, [i.subscription_id for i in unlocked.values()], lock=True)
+    registered = [
+        known[log.event.mandate_id].id
+        for log in logs
+        if isinstance(log.event, Subscribed) and log.event.mandate_id in known
+    ]
+    awaited = await setup_intents.open_of_mandates(conn, registered) if registered else []
+    owner_ids = {i.subscription_id for i in unlocked.values()} | {setup.subscription_id for setup in awaited}
+    owners = await subscriptions.load(conn, owner_ids, lock=True)
     owed = await invoices.load(conn, [i.invoice_id for i in unlocked.values()], lock=True)
     intents = await charge_intents.load(conn, ids, lock=True) if ids else {}
     if known:
         known = await mandates.by_onchain_ids(conn, chain_id, onchain_ids, lock=True)
     latest = [intent.latest_charge_id for intent in intents.values() if intent.latest_charge_id is not None]
-    clock_ids = sorted({intent.test_clock_id for intent in intents.values() if intent.test_clock_id is not None})
+    setups: dict[str, list[SetupIntent]] = {}
+    for setup in await setup_intents.open_of_mandates(conn, registered, lock=True) if awaited else []:
+        setups.setdefault(setup.mandate_id or "", []).append(setup)
+    named = {intent.test_clock_id for intent in intents.values()} | {setup.test_clock_id for setup in awaited}
+    clock_ids = sorted(clock_id for clock_id in named if clock_id is not None)
     clocks = await test_clocks.load(conn, clock_ids) if clock_ids else {}
     return _Books(
         mandates=known,
@@ -122,30 +147,58 @@ async def _load(
         invoices=owed,
         subscriptions=owners,
         charges=await charges.load(conn, latest, lock=True) if latest else {},
+        setups=setups,
         clocks={clock.id: clock.frozen_at for clock in clocks.values()},
+        policies=await settings.policies(conn, gateway, [i.scope.account_id for i in intents.values()]),
         now=now,
     )
 
 
-def _apply(gateway: Gateway, books: _Books, log: StoredLog, changes: Changes) -> None:
+def _apply(books: _Books, log: StoredLog, changes: Changes) -> None:
     mandate = books.mandates.get(log.event.mandate_id)
     if mandate is None:
         return  # not one of ours: another gateway may use the same contract
     event = log.event
     match event:
         case Subscribed():
-            changes.update(
-                mandate_domain.activate(
-                    changes.current(mandate), StatusReason("registered", evidence=_where(event)), books.now
-                )
-            )
+            reason = StatusReason("registered", Action.SUCCESS, _where(event))
+            changes.update(mandate_domain.activate(changes.current(mandate), reason, books.now))
+            for setup in books.setups.get(mandate.id, ()):
+                _set_up(books, mandate, setup, reason, changes)
         case Canceled():
             reason = StatusReason("revoked_on_chain", Action.CUSTOMER_ACTION, {**_where(event), "by": event.by})
             changes.update(mandate_domain.revoke(changes.current(mandate), reason, books.now))
         case Charged():
             _collected(books, mandate, event, changes)
         case ChargeFailed():
-            _refused(gateway, books, mandate, event, changes)
+            _refused(books, mandate, event, changes)
+
+
+def _set_up(books: _Books, mandate: Mandate, setup: SetupIntent, reason: StatusReason, changes: Changes) -> None:
+    """A wallet is set up: its subscription draws on this mandate, and waits for nothing any more (ST-26)."""
+    now = books.time_of(setup.test_clock_id)
+    changes.update(setup_domain.succeed(changes.current(setup), reason, now))
+    subscription = changes.current(books.subscriptions[setup.subscription_id])
+    if subscription.status in TERMINAL:
+        return
+    if subscription.mandate_id != mandate.id:
+        subscription = changes.update(course.draw_on(subscription, mandate.payment_method_id, mandate.id, now))
+    if subscription.pending_setup_intent_id == setup.id:
+        changes.update(course.await_setup(subscription, None, now))
+
+
+async def _try_again(conn: Connection, unregistered: Sequence[SetupIntent], now: datetime, changes: Changes) -> None:
+    """Registrations that finally did nothing are due again, unless their mandate was registered otherwise."""
+    if not unregistered:
+        return
+    current = await setup_intents.load(conn, [setup.id for setup in unregistered], lock=True)
+    clocks = await test_clocks.load(conn, sorted({s.test_clock_id for s in unregistered if s.test_clock_id}))
+    for read in unregistered:
+        setup = changes.current(current[read.id])
+        if setup == read:
+            clock = clocks.get(setup.test_clock_id or "")
+            reason = failed(FailureCode.TX_DROPPED, {"transaction": setup.transaction_id})
+            changes.update(setup_domain.postpone(setup, reason, clock.frozen_at if clock else now))
 
 
 def _collected(books: _Books, mandate: Mandate, event: Charged, changes: Changes) -> None:
@@ -207,7 +260,7 @@ def _where(event: ContractEvent) -> dict[str, Any]:
     return {"transaction": event.at.transaction_hash, "block": event.at.block_number}
 
 
-def _refused(gateway: Gateway, books: _Books, mandate: Mandate, event: ChargeFailed, changes: Changes) -> None:
+def _refused(books: _Books, mandate: Mandate, event: ChargeFailed, changes: Changes) -> None:
     """A pull of a batch failed on the chain although its simulation had passed."""
     intent = books.intent_of(mandate, event.period)
     charge = None if intent is None else books.charges.get(intent.latest_charge_id or "")
@@ -230,7 +283,9 @@ def _refused(gateway: Gateway, books: _Books, mandate: Mandate, event: ChargeFai
         return
     changes.update(charge_domain.fail(charge, reason, event.at.transaction_hash, now))
     owed = books.owed(intent, changes)
-    changes.take(outcome.refused(owed, charge.id, code, evidence, renewals=gateway.retry_policy, now=now))
+    policy = books.policies[intent.scope.account_id]
+    refused = outcome.refused(owed, charge.id, code, evidence, renewals=policy.retries, grace=policy.grace, now=now)
+    changes.take(refused)
 
 
 def _release(books: _Books, stranded: Charge, changes: Changes) -> None:

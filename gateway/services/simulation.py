@@ -21,7 +21,7 @@ from gateway.domain.mandate import Mandate
 from gateway.domain.subscription import Subscription
 from gateway.services.gateway import Network
 
-_REGISTRATION_ERRORS: Final[Mapping[str, FailureCode]] = {
+REGISTRATION_ERRORS: Final[Mapping[str, FailureCode]] = {
     "AlreadyRegistered": FailureCode.CONFIRMING,
     "AlreadyCanceled": FailureCode.MANDATE_REVOKED,
     "AlreadyOver": FailureCode.MANDATE_ENDED,
@@ -129,7 +129,7 @@ def _registration_outcome(answer: bytes | Exception) -> SimulatedOutcome | Failu
         reason, token_error = answer.arguments["reason"], answer.arguments["tokenError"]
         if isinstance(reason, int) and isinstance(token_error, bytes):
             return SimulatedOutcome(FailReason(reason), token_error)
-    return _REGISTRATION_ERRORS.get(answer.name, FailureCode.OPERATOR_MISCONFIGURED)
+    return REGISTRATION_ERRORS.get(answer.name, FailureCode.OPERATOR_MISCONFIGURED)
 
 
 def _code(outcome: SimulatedOutcome, evidence: Mapping[str, Any]) -> FailureCode | None:

@@ -8,17 +8,20 @@ from typing import Final
 
 from gateway.db import accounts, catalog, subscriptions
 from gateway.db.engine import Connection
+from gateway.domain import course
 from gateway.domain import subscription as domain
+from gateway.domain.beginning import Beginning, Schedule, begin
+from gateway.domain.cancellation import CancellationDetails
 from gateway.domain.catalog import Customer, PaymentMethod, Price, Scope
 from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.ids import new_id
 from gateway.domain.invoice import BillingReason
 from gateway.domain.mandate import Mandate
-from gateway.domain.money import to_base_units
-from gateway.domain.period import Interval, period
+from gateway.domain.period import Interval, to_unix
+from gateway.domain.settings import AccountSettings
 from gateway.domain.subscription import CancellationReason, Status, Subscription, SubscriptionItem
 from gateway.domain.transition import Action, Moved, StatusReason
-from gateway.services import billing
+from gateway.services import billing, setup_intents
 from gateway.services import mandates as mandate_services
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
@@ -28,6 +31,7 @@ ITEMS_MAX: Final = 20
 """Most items of one subscription; the SDKs' peers allow as many."""
 
 QUANTITY_MAX: Final = 1_000_000
+AT_ONCE: Final = Schedule()
 
 
 class PaymentBehavior(StrEnum):
@@ -55,6 +59,7 @@ class SubscriptionChanges:
     metadata: Mapping[str, str] = field(default_factory=dict)
     cancel_at: datetime | None = None
     cancel_at_period_end: bool = False
+    details: CancellationDetails | None = None
 
 
 async def create(
@@ -69,12 +74,15 @@ async def create(
     description: str | None = None,
     metadata: Mapping[str, str] | None = None,
     cancel_at: datetime | None = None,
+    cancel_at_period_end: bool = False,
+    schedule: Schedule = AT_ONCE,
     now: datetime,
     origin: Origin,
 ) -> Subscription:
     """Open a subscription, finalise its first invoice, and ask the wallet for a mandate (MX-14 to MX-17, FR-16 on).
 
-    It is `incomplete` at the end, waiting for the wallet, unless nothing is owed. Everything is one transaction.
+    It is `incomplete` at the end, waiting for the wallet, unless nothing is owed. Where the first period is still to
+    come, there is no invoice: a setup intent asks for the mandate (ST-24, ST-25). Everything is one transaction.
 
     Raises:
         InvalidRequest: a product or price is inactive, prices do not go together, or the payment method is missing or
@@ -86,53 +94,116 @@ async def create(
     chosen, prices = await _items(conn, scope, items, now)
     method = await _payment_method(conn, customer, default_payment_method_id, payment_behavior)
     interval = _common_interval(list(prices.values()))
-    first = period(now, interval, 1)
-    if cancel_at is not None and cancel_at <= now:
-        raise InvalidRequest("cancel_at must be in the future.", code="invalid_cancel_at", param="cancel_at")
+    plan = Plan(chosen, prices, interval, method)
+    beginning = await _beginning(conn, customer, plan, schedule, now)
+    if cancel_at is not None and cancel_at <= max(now, beginning.anchor):
+        raise InvalidRequest(
+            "cancel_at must be in the future, and after the first period has begun.",
+            code="invalid_cancel_at",
+            param="cancel_at",
+        )
+    account = await accounts.get(conn, scope.account_id)
+    notice = (AccountSettings() if account is None else account.settings).upcoming_notice
+    current, trial_end = beginning.current, beginning.trial_end
+    ends_at = cancel_at if not cancel_at_period_end else current.end
     opened = domain.create(
         Subscription(
             id=new_id("sub", now),
             scope=scope,
             customer_id=customer.id,
-            status=Status.PENDING,
-            reason=StatusReason("created", Action.WAIT),
+            status=Status.PENDING if trial_end is None else Status.TRIALING,
+            reason=_first_reason(beginning),
             created_at=now,
             currency=next(iter(prices.values())).currency,
             items=chosen,
             interval=interval,
-            anchor=now,
-            period_index=first.index,
-            period_start=first.start,
-            period_end=first.end,
+            anchor=beginning.anchor,
+            periods_before=beginning.periods_before,
+            period_index=current.index,
+            period_start=current.start,
+            period_end=current.end,
             payment_method_id=method.id if method else None,
             description=description,
             metadata=dict(metadata or {}),
-            expires_at=now + domain.FIRST_PAYMENT_WINDOW,
-            ends_at=cancel_at,
+            expires_at=max(now, current.start if current.index else current.end) + domain.FIRST_PAYMENT_WINDOW
+            if trial_end is None
+            else None,
+            ends_at=ends_at,
+            cancel_at_period_end=cancel_at_period_end,
             test_clock_id=customer.test_clock_id,
+            start_at=schedule.start_date or (now if trial_end else beginning.anchor),
+            trial_start=None if trial_end is None else now,
+            trial_end=trial_end,
+            trial_notice_at=_trial_notice(trial_end, now),
+            upcoming_at=course.notice_at(current, notice),
         )
     )
-    return await _bill_first_period(conn, gateway, opened, prices=prices, method=method, origin=origin)
+    if beginning.has_begun:
+        return await _bill_first_period(conn, gateway, opened, plan, origin=origin)
+    return await _set_up(conn, gateway, opened, plan, origin=origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is subscribed to, and the wallet that pays, if it is known."""
+
+    items: tuple[SubscriptionItem, ...]
+    prices: Mapping[str, Price]
+    interval: Interval
+    method: PaymentMethod | None
+
+    @property
+    def total(self) -> int:
+        """Minor units per period."""
+        return sum(self.prices[item.price_id].unit_amount * item.quantity for item in self.items)
+
+
+def _first_reason(beginning: Beginning) -> StatusReason:
+    if beginning.trial_end is not None:
+        return StatusReason("trial_started", evidence={"trial_end": to_unix(beginning.trial_end)})
+    if not beginning.has_begun:
+        return StatusReason("scheduled", Action.WAIT, {"start_date": to_unix(beginning.anchor)})
+    return StatusReason("created", Action.WAIT)
+
+
+def _trial_notice(trial_end: datetime | None, now: datetime) -> datetime | None:
+    """When the end of a trial is announced; never for one that is shorter than the notice (ST-55)."""
+    if trial_end is None or trial_end - now < domain.TRIAL_NOTICE:
+        return None
+    return trial_end - domain.TRIAL_NOTICE
+
+
+async def _beginning(conn: Connection, customer: Customer, plan: Plan, schedule: Schedule, now: datetime) -> Beginning:
+    """Work out the beginning: a product's trial must be used, and a wallet gets one trial of a product (SX-08)."""
+    product_ids = sorted({price.product_id for price in plan.prices.values()})
+    products = await catalog.get_products(conn, customer.scope, product_ids)
+    prescribed = max((product.trial_period_days or 0 for product in products.values()), default=0)
+    if plan.method is None or not (prescribed or schedule.wants_trial):
+        return begin(schedule, plan.interval, now, product_trial_days=prescribed)
+    used = await setup_intents.had_trial(conn, customer.scope, plan.prices.values(), plan.method)
+    if used and schedule.wants_trial:
+        raise setup_intents.trial_used("trial_end" if schedule.trial_end is not None else "trial_period_days")
+    return begin(schedule, plan.interval, now, product_trial_days=0 if used else prescribed)
 
 
 async def _bill_first_period(
-    conn: Connection,
-    gateway: Gateway,
-    opened: Moved[Subscription],
-    *,
-    prices: Mapping[str, Price],
-    method: PaymentMethod | None,
-    origin: Origin,
+    conn: Connection, gateway: Gateway, opened: Moved[Subscription], plan: Plan, *, origin: Origin
 ) -> Subscription:
     now = opened.value.created_at
     draft = billing.draft_invoice(
-        opened.value, opened.value.current_period, prices, BillingReason.SUBSCRIPTION_CREATE, finalizes_at=None, now=now
+        opened.value,
+        opened.value.current_period,
+        plan.prices,
+        BillingReason.SUBSCRIPTION_CREATE,
+        finalizes_at=None,
+        now=now,
     )
     subscription = replace(opened.value, latest_invoice_id=draft.value.id)
     changes = Changes()
     prepared: dict[str, Mandate] = {}
-    if method is not None and draft.value.total:
-        mandate = changes.insert(await _ask_for_mandate(conn, gateway, subscription, method, draft.value.total))
+    if plan.method is not None and draft.value.total:
+        asked = await mandate_services.ask(conn, gateway, subscription, plan.method, total=draft.value.total, now=now)
+        mandate = changes.insert(asked)
         prepared[mandate.id] = mandate
         subscription = replace(subscription, mandate_id=mandate.id)
     changes.insert(replace(opened, value=subscription))
@@ -142,23 +213,29 @@ async def _bill_first_period(
     return changes.current(subscription)
 
 
-async def _ask_for_mandate(
-    conn: Connection, gateway: Gateway, subscription: Subscription, method: PaymentMethod, total: int
-) -> Moved[Mandate]:
-    account = await accounts.get(conn, subscription.scope.account_id)
-    if account is None:
-        raise NotFound("account", subscription.scope.account_id)
-    network = gateway.network(method.chain_id, livemode=subscription.scope.livemode, param="default_payment_method")
-    token = gateway.token(method.chain_id, method.token, param="default_payment_method")
-    request = mandate_services.MandateRequest(
-        payment_method=method,
-        account=account,
-        subscription=subscription,
-        amount=to_base_units(total, subscription.currency, token),
-        arrears=network.arrears,
-        periods=mandate_services.periods_until(subscription),
-    )
-    return mandate_services.prepare(request, subscription.created_at)
+async def _set_up(
+    conn: Connection, gateway: Gateway, opened: Moved[Subscription], plan: Plan, *, origin: Origin
+) -> Subscription:
+    """Ask for the mandate that the first period will need; nothing is owed until then (SX-06, ST-25)."""
+    subscription, now = opened.value, opened.value.created_at
+    changes = Changes()
+    if plan.total:
+        mandate = None
+        if plan.method is not None:
+            asked = await mandate_services.ask(conn, gateway, subscription, plan.method, total=plan.total, now=now)
+            mandate = changes.insert(asked)
+        intent = setup_intents.begin(subscription, mandate, now)
+        subscription = replace(
+            subscription,
+            mandate_id=None if mandate is None else mandate.id,
+            pending_setup_intent_id=intent.value.id,
+        )
+        changes.insert(replace(opened, value=subscription))
+        changes.insert(intent)
+    else:
+        changes.insert(opened)
+    await changes.write(conn, gateway, origin)
+    return subscription
 
 
 async def _customer(conn: Connection, scope: Scope, customer_id: str) -> Customer:
@@ -238,16 +315,7 @@ async def _payment_method(
             code="payment_method_missing",
             param=param,
         )
-    method = await catalog.get_payment_method(conn, customer.scope, wanted)
-    if method is None:
-        raise NotFound("payment_method", wanted, param=param)
-    if method.customer_id != customer.id:
-        raise InvalidRequest(
-            f"Payment method '{method.id}' is not attached to customer '{customer.id}'. Attach it first.",
-            code="payment_method_not_attached",
-            param=param,
-        )
-    return method
+    return await setup_intents.method_of(conn, customer.scope, customer.id, wanted, param=param)
 
 
 async def update(
@@ -281,6 +349,7 @@ async def update(
         metadata=changes.metadata if "metadata" in changes.given else before.metadata,
         ends_at=ends_at,
         cancel_at_period_end=at_period_end,
+        details=changes.details,
         now=now,
     )
     moved = Changes()
@@ -296,6 +365,7 @@ async def cancel(
     scope: Scope,
     subscription_id: str,
     reason: CancellationReason = CancellationReason.MERCHANT,
+    details: CancellationDetails | None = None,
     now: datetime,
     origin: Origin,
 ) -> Subscription:
@@ -308,7 +378,7 @@ async def cancel(
     before = await _locked(conn, scope, subscription_id)
     domain.modifiable(before)
     changes = Changes()
-    after = changes.update(domain.cancel(before, reason, now))
+    after = changes.update(domain.cancel(before, reason, now, details=details))
     await billing.stop_collecting(conn, {before.id: now}, changes)
     await changes.write(conn, gateway, origin)
     return after

@@ -227,14 +227,15 @@ def failure_message(code: str) -> str:
     return _WALLET_WORDS.get(code, f"The payment failed: {code.replace('_', ' ')}.")
 
 
-def _next_action(mandate: Mandate, related: Related) -> NextAction:
+def next_action(mandate: Mandate, related: Related) -> NextAction:
+    """What a wallet has to do for a mandate."""
     return NextAction(
         approve_allowance=Wallets(
             chain_id=mandate.chain_id,
             token=checksum(mandate.terms.token),
             symbol=symbol(related, mandate.chain_id, mandate.terms.token),
             spender=checksum(mandate.contract),
-            amount=str(allowance_to_ask(mandate.terms)),
+            amount=str(allowance_to_ask(mandate.terms, mandate.created_at)),
             mandate=mandate.id,
             eip712=related.typed_data.get(mandate.id),
             permit=related.permits.get(mandate.id),
@@ -287,7 +288,7 @@ def _intent(
         mandate=value.mandate_id,
         mandate_period=value.mandate_period,
         metadata=value.metadata,
-        next_action=_next_action(mandate, related) if mandate is not None and _asks_wallet(value, mandate) else None,
+        next_action=next_action(mandate, related) if mandate is not None and _asks_wallet(value, mandate) else None,
         next_payment_attempt=unix(value.wake_at),
         payment_method=value.payment_method_id,
         status=status,
@@ -382,7 +383,7 @@ def mandate(value: Mandate, related: Related) -> MandateObject:
         customer=value.customer_id,
         customer_acceptance=CustomerAcceptance(accepted_at=unix(value.signed_at)),
         livemode=value.scope.livemode,
-        next_action=_next_action(value, related) if value.status is MandateStatus.PENDING else None,
+        next_action=next_action(value, related) if value.status is MandateStatus.PENDING else None,
         onchain_id=value.onchain_id,
         payment_method=value.payment_method_id,
         payment_method_details=MandatePaymentDetails(

@@ -1,7 +1,7 @@
 """One door to all renderings: a domain value in, its shape or its JSON out."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import msgspec
 
@@ -10,10 +10,11 @@ from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate
+from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
 from gateway.domain.test_clock import TestClock
 from gateway.domain.webhook import WebhookEndpoint
-from gateway.wire import catalog, invoice, payments, subscription, webhook
+from gateway.wire import catalog, invoice, payments, setup_intent, subscription, webhook
 from gateway.wire.related import Related
 
 DomainObject = (
@@ -29,60 +30,41 @@ DomainObject = (
     | Charge
     | WebhookEndpoint
     | TestClock
+    | SetupIntent
 )
 
-_KINDS: Final[Mapping[type, str]] = {
-    Account: "account",
-    Customer: "customer",
-    Product: "product",
-    Price: "price",
-    PaymentMethod: "payment_method",
-    Mandate: "mandate",
-    Subscription: "subscription",
-    Invoice: "invoice",
-    ChargeIntent: "charge_intent",
-    Charge: "charge",
-    WebhookEndpoint: "webhook_endpoint",
-    TestClock: "test_helpers.test_clock",
+_Shape = Callable[[Any, Related], msgspec.Struct]
+
+_SHAPES: Final[Mapping[type, tuple[str, _Shape]]] = {
+    Account: ("account", catalog.account),
+    Customer: ("customer", catalog.customer),
+    Product: ("product", catalog.product),
+    Price: ("price", catalog.price),
+    PaymentMethod: ("payment_method", catalog.payment_method),
+    Mandate: ("mandate", payments.mandate),
+    Subscription: ("subscription", subscription.subscription),
+    Invoice: ("invoice", invoice.invoice),
+    ChargeIntent: ("charge_intent", payments.charge_intent),
+    Charge: ("charge", payments.charge),
+    SetupIntent: ("setup_intent", setup_intent.setup_intent),
+    WebhookEndpoint: ("webhook_endpoint", webhook.webhook_endpoint),
+    TestClock: ("test_helpers.test_clock", webhook.clock),
 }
+"""What each kind of object is called, and how it looks."""
 
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 _fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NULL: Final = msgspec.Raw(b"null")
 
 
-def render(value: DomainObject, related: Related) -> msgspec.Struct:  # noqa: C901, PLR0911 - one line per kind
+def render(value: DomainObject, related: Related) -> msgspec.Struct:
     """Return the shape of any object."""
-    match value:
-        case Customer():
-            return catalog.customer(value, related)
-        case Product():
-            return catalog.product(value, related)
-        case Price():
-            return catalog.price(value, related)
-        case PaymentMethod():
-            return catalog.payment_method(value, related)
-        case Mandate():
-            return payments.mandate(value, related)
-        case Subscription():
-            return subscription.subscription(value, related)
-        case Invoice():
-            return invoice.invoice(value, related)
-        case ChargeIntent():
-            return payments.charge_intent(value, related)
-        case Charge():
-            return payments.charge(value, related)
-        case WebhookEndpoint():
-            return webhook.webhook_endpoint(value, related)
-        case TestClock():
-            return webhook.clock(value, related)
-        case Account():
-            return catalog.account(value, related)
+    return _SHAPES[type(value)][1](value, related)
 
 
 def kind(value: DomainObject) -> str:
     """Name of an object's kind: the `object` field of its shape."""
-    return _KINDS[type(value)]
+    return _SHAPES[type(value)][0]
 
 
 def encode(value: DomainObject, related: Related) -> bytes:

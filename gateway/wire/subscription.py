@@ -54,7 +54,7 @@ class SubscriptionObject(Struct, frozen=True, kw_only=True):
     cancel_at_period_end: bool
     canceled_at: int | None
     cancellation_details: CancellationDetails
-    collection_method: Literal["charge_automatically"] = "charge_automatically"
+    collection_method: Literal["charge_automatically", "send_invoice"]
     created: int
     currency: str
     current_period_end: int
@@ -72,7 +72,8 @@ class SubscriptionObject(Struct, frozen=True, kw_only=True):
     mandate: str | None
     metadata: Mapping[str, str]
     pause_collection: None = None
-    pending_setup_intent: str | None = None
+    paused_at: int | None
+    pending_setup_intent: str | None
     plan: catalog.PlanObject | None
     quantity: int | None
     schedule: str | None = None
@@ -80,8 +81,8 @@ class SubscriptionObject(Struct, frozen=True, kw_only=True):
     status: str
     status_reason: Reason
     test_clock: str | None
-    trial_end: int | None = None
-    trial_start: int | None = None
+    trial_end: int | None
+    trial_start: int | None
     activated_at: int | None
     expires_at: int | None
 
@@ -112,12 +113,18 @@ def subscription(value: Subscription, related: Related) -> SubscriptionObject:
         cancel_at=unix(value.ends_at),
         cancel_at_period_end=value.cancel_at_period_end,
         canceled_at=unix(value.canceled_at),
-        cancellation_details=CancellationDetails(reason=value.cancellation_reason),
+        cancellation_details=CancellationDetails(
+            reason=value.cancellation_reason,
+            comment=value.cancellation_comment,
+            feedback=value.cancellation_feedback,
+        ),
+        collection_method=value.collection_method.value,
         created=to_unix(value.created_at),
         currency=value.currency,
         current_period_end=to_unix(value.period_end),
         current_period_start=to_unix(value.period_start),
         customer=value.customer_id,
+        days_until_due=value.days_until_due,
         default_payment_method=value.payment_method_id,
         description=value.description,
         ended_at=unix(value.ended_at),
@@ -127,12 +134,16 @@ def subscription(value: Subscription, related: Related) -> SubscriptionObject:
         livemode=value.scope.livemode,
         mandate=value.mandate_id,
         metadata=value.metadata,
+        paused_at=unix(value.paused_at),
+        pending_setup_intent=value.pending_setup_intent_id,
         plan=only.plan if only is not None else None,
         quantity=only.quantity if only is not None else None,
-        start_date=to_unix(value.anchor),
+        start_date=to_unix(value.start_at or value.anchor),
         status=value.status.value,
         status_reason=reason(value.reason),
         test_clock=value.test_clock_id,
+        trial_end=unix(value.trial_end),
+        trial_start=unix(value.trial_start),
         activated_at=unix(value.activated_at),
         expires_at=unix(value.expires_at),
     )

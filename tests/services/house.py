@@ -10,6 +10,7 @@ from chain.primitives import Address, Charged, Permit
 from chain.signer import DevelopmentSigner
 from chain.testing import FakeChain
 from gateway.db import accounts, catalog, charge_intents, charges, events, invoices, mandates, subscriptions
+from gateway.db import setup_intents as setup_rows
 from gateway.db.engine import Books
 from gateway.db.events import EventRecord
 from gateway.db.pages import PageRequest
@@ -19,8 +20,18 @@ from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate
 from gateway.domain.period import to_unix
+from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
-from gateway.services import billing, collection, indexing, intents, settlement, submission
+from gateway.services import (
+    billing,
+    collection,
+    indexing,
+    intents,
+    registrations,
+    settlement,
+    setup_intents,
+    submission,
+)
 from gateway.services import subscriptions as subscription_services
 from gateway.services.gateway import Gateway, Network
 from gateway.services.recording import Origin
@@ -131,6 +142,29 @@ class House:
                 origin=self.origin,
             )
 
+    async def setup(self, of: Subscription) -> SetupIntent:
+        """The newest setup intent."""
+        async with self.gateway.books.read() as conn:
+            request = PageRequest(scope=self.scope, limit=1)
+            return (await setup_rows.page(conn, request, subscription=of.id)).items[0]
+
+    async def sign_setup(self, of: Subscription, permit: Permit | None = None) -> SetupIntent:
+        """The wallet signs the mandate of the newest setup intent, which is confirmed with it."""
+        setup = await self.setup(of)
+        async with self.gateway.books.write() as conn:
+            mandate = (await mandates.load(conn, [setup.mandate_id or ""]))[setup.mandate_id or ""]
+            digest = eip712.mandate_digest(mandate.terms, mandate.chain_id, mandate.contract)
+            return await setup_intents.confirm(
+                conn,
+                self.gateway,
+                scope=self.scope,
+                intent_id=setup.id,
+                signature=self.wallets[mandate.terms.payer].sign_digest(digest),
+                permit=permit,
+                now=self.now,
+                origin=self.origin,
+            )
+
     async def active(self, number: int = 1, **options: Any) -> Subscription:
         """A subscription whose first period is paid and final."""
         opened = await self.subscribe(number, **options)
@@ -144,7 +178,8 @@ class House:
         return done + await billing.finalize_due(self.gateway, now=self.now)
 
     async def collect(self) -> int:
-        return await collection.collect_due(self.gateway, self.chain, self.operator, now=self.now)
+        done = await collection.collect_due(self.gateway, self.chain, self.operator, now=self.now)
+        return done + await registrations.register_due(self.gateway, self.chain, self.operator, now=self.now)
 
     async def send(self) -> int:
         return await submission.advance(self.gateway, self.chain, self.operator, now=self.now, owner="test")
