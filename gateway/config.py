@@ -19,6 +19,8 @@ import msgspec
 ENV_PREFIX: Final = "DUES_"
 CONFIG_VARIABLE: Final = "DUES_CONFIG"
 DEFAULT_FILE: Final = "dues.toml"
+NO_SETTINGS: Final = frozenset({CONFIG_VARIABLE, "DUES_ANVIL", "DUES_TEST_POSTGRES_URL"})
+"""Variables of the same prefix that mean something else; every other one that is no setting is refused."""
 
 _FILE_SUFFIX: Final = "_file"
 _SECRETS: Final = frozenset({"database_url", "redis_url", "pepper", "rpc_urls", "keystore_password", "development_key"})
@@ -183,7 +185,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     source = "DUES_… variables" if chosen is None else f"{chosen} with DUES_… variables"
     base = Path() if chosen is None else chosen.parent
     for name in sorted(environ):
-        if name.startswith(ENV_PREFIX) and name != CONFIG_VARIABLE:
+        if name.startswith(ENV_PREFIX) and name not in NO_SETTINGS:
             _override(tree, name, environ[name])
     try:
         config = msgspec.convert(_with_files(tree, base), Config, strict=False, dec_hook=_decoded)

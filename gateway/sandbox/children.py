@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from gateway.config import ENV_PREFIX, NO_SETTINGS
 from gateway.sandbox.errors import SandboxFailed, with_tail
 from gateway.sandbox.interruptions import interruptions
 from gateway.sandbox.ports import HOST
@@ -110,7 +111,7 @@ class Children:
         log = self._logs / f"{name}.log"
         with interruptions.held():
             try:
-                child = Child(name, arguments, log, os.environ | dict(environ or {}))
+                child = Child(name, arguments, log, _inherited() | dict(environ or {}))
             except OSError as error:
                 raise SandboxFailed(f"{name}: {arguments[0]} cannot be started ({error.strerror}).") from None
             self._children.append(child)
@@ -156,6 +157,11 @@ class Children:
                     return
             time.sleep(_POLL_SECONDS)
         raise SandboxFailed(with_tail(f"{child.name} did not listen within {START_SECONDS:g} s.", child.log))
+
+
+def _inherited() -> dict[str, str]:
+    """This process's environment without settings of another installation: a child has its own file."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX) or name in NO_SETTINGS}
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -118,12 +118,12 @@ def opened(options: Options, say: Callable[[str], None]) -> Iterator[World]:
     warm.start()
     with ExitStack() as stack:
         folder = Folder.take(options.data_dir, fresh=options.fresh)
-        stage_lock = stack.enter_context(_released(folder))
+        stack.callback(folder.release)
         ports = choose(options.port, say=say)
         with interruptions.held():
             node = LocalNode.start(NodeOptions(port=ports.chain, block_seconds=BLOCK_SECONDS, mixed_mining=True))
             stack.callback(node.stop)
-        children = stack.enter_context(Children(stage_lock.logs))
+        children = stack.enter_context(Children(folder.logs))
         redis = redis_server.arguments(redis_server.find(), port=ports.redis, folder=folder.redis)
         children.start("redis", redis, port=ports.redis)
         backstage = stack.enter_context(Backstage())
@@ -154,14 +154,6 @@ def opened(options: Options, say: Callable[[str], None]) -> Iterator[World]:
         )
         folder.describe(_facts(world))
         yield world
-
-
-@contextmanager
-def _released(folder: Folder) -> Iterator[Folder]:
-    try:
-        yield folder
-    finally:
-        folder.release()
 
 
 def _warm_up() -> None:

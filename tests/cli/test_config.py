@@ -115,6 +115,11 @@ def test_an_unknown_variable_is_refused(tmp_path: Path, name: str) -> None:
         load(written(tmp_path, FILE), {name: "1", "DUES_API__PORT": "1"})
 
 
+@pytest.mark.parametrize("name", ["DUES_CONFIG", "DUES_ANVIL", "DUES_TEST_POSTGRES_URL"])
+def test_variables_that_are_no_settings_are_left_alone(tmp_path: Path, name: str) -> None:
+    assert load(written(tmp_path, FILE), {name: "x"}).chains[0].name == "local"
+
+
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(ConfigInvalid, match=r"absent\.toml: cannot be read"):
         load(Path("absent.toml"), {})

@@ -67,7 +67,8 @@ def staying_up(data_dir: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_the_story_comes_true_within_a_minute_and_leaves_nothing_running(tmp_path: Path) -> None:
     began = time.monotonic()
-    code, out, err = ended(sandbox(tmp_path / "d", "--once", NO_COLOR="1"))
+    elsewhere = {"DUES_MODE": "live", "DUES_DATABASE_URL": "postgresql+asyncpg://another/installation"}
+    code, out, err = ended(sandbox(tmp_path / "d", "--once", NO_COLOR="1", **elsewhere))
     assert (code, err) == (0, "")
     assert len(re.findall(r"^ ?\d+ \w.* \d+\.\d s$", out, re.MULTILINE)) == STEPS
     assert f"The story came true: {STEPS} steps" in out
