@@ -28,6 +28,7 @@ from gateway.domain import charge as charges
 from gateway.domain import charge_intent as intents
 from gateway.domain import invoice as invoices
 from gateway.domain import mandate as mandates
+from gateway.domain import refund as refunds
 from gateway.domain import subscription as subscriptions
 from gateway.domain import test_clock as clocks
 from gateway.domain.catalog import Account, ApiKey, Customer, PaymentMethod, Price, Product, Scope
@@ -342,6 +343,29 @@ def charge(**changes: Any) -> charges.Charge:
         token_amount=10_000_000,
         onchain_mandate_id=ONCHAIN_ID,
         mandate_period=1,
+    )
+    return replace(made, **changes)
+
+
+def refund(**changes: Any) -> refunds.Refund:
+    """All of a charge, asked for and not sent."""
+    made = refunds.Refund(
+        id=numbered("re", 1),
+        scope=SCOPE,
+        charge_id=CHARGE_ID,
+        charge_intent_id=INTENT_ID,
+        customer_id=CUSTOMER_ID,
+        status=refunds.Status.REQUIRES_ACTION,
+        reason=StatusReason("awaiting_transfer"),
+        created_at=NOW,
+        amount=1000,
+        currency="usd",
+        chain_id=CHAIN_ID,
+        token=TOKEN,
+        token_amount=10_000_000,
+        sender=PAYEE,
+        recipient=WALLET,
+        watched_from=0,
     )
     return replace(made, **changes)
 

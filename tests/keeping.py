@@ -10,6 +10,7 @@ from gateway.db import (
     charges,
     invoices,
     mandates,
+    refunds,
     subscriptions,
     test_clocks,
     webhooks,
@@ -20,6 +21,7 @@ from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate
+from gateway.domain.refund import Refund
 from gateway.domain.subscription import Subscription
 from gateway.domain.test_clock import TestClock
 from gateway.domain.transition import Moved
@@ -61,6 +63,7 @@ _ORDER: Sequence[tuple[type, Callable[..., Awaitable[None]]]] = (
     (Invoice, _moved(invoices.add_many)),
     (ChargeIntent, _moved(charge_intents.add_many)),
     (Charge, _moved(charges.add_many)),
+    (Refund, _moved(refunds.add_many)),
     (WebhookEndpoint, _endpoints),
 )
 

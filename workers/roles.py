@@ -19,6 +19,7 @@ from gateway.services import (
     settlement,
     submission,
     test_clocks,
+    transfers,
     webhooks,
 )
 from gateway.services.gateway import Gateway
@@ -138,7 +139,8 @@ def _indexer(bench: Bench) -> _Steps:
         async def step(chain_id: int = chain_id, chain: ChainPort = chain) -> int:
             now = bench.clock()
             read = await indexing.converge(bench.gateway, chain, now=now)
-            return read + await settlement.settle(bench.gateway, chain_id=chain_id, now=now, limit=BATCH)
+            settled = await settlement.settle(bench.gateway, chain_id=chain_id, now=now, limit=BATCH)
+            return read + settled + await transfers.watch(bench.gateway, chain, now=now)
 
         yield f"{INDEXER} {chain_id}", step, bench.gateway.networks[chain_id].is_local
 

@@ -117,6 +117,12 @@ _FIELDS: Final[Mapping[str, Any]] = {
         "payment_method": "payment_method",
         "subscription": "subscription",
     },
+    "refund": {
+        "charge": "charge",
+        "charge_intent": "charge_intent",
+        "customer": "customer",
+        "payment_intent": "payment_intent",
+    },
 }
 """By kind: a text names the kind of object an id stands for, a map is something that is embedded anyway."""
 

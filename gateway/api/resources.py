@@ -14,6 +14,7 @@ from gateway.api import (
     payment_methods,
     prices,
     products,
+    refunds,
     subscriptions,
     webhook_endpoints,
 )
@@ -28,6 +29,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     *invoices.ENDPOINTS,
     *charge_intents.ENDPOINTS,
     *charges.ENDPOINTS,
+    *refunds.ENDPOINTS,
     *mandates.ENDPOINTS,
     *events.ENDPOINTS,
     *webhook_endpoints.ENDPOINTS,

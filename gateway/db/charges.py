@@ -16,7 +16,7 @@ from gateway.domain.transition import Moved
 _T: Final = schema.charges
 _CHANGING: Final = frozenset({
     "id", "status", "reason_code", "reason_action", "reason_evidence", "transaction_hash", "block_number",
-    "block_hash", "log_index", "settled_at",
+    "block_hash", "log_index", "settled_at", "amount_refunded",
 })  # fmt: skip
 _FIXED: Final = frozenset(_T.c.keys()) - _CHANGING
 
@@ -125,6 +125,7 @@ def _row(value: Charge) -> bulk.Row:
         "block_hash": value.block_hash,
         "log_index": value.log_index,
         "settled_at": value.settled_at,
+        "amount_refunded": value.amount_refunded,
     }
 
 
@@ -153,4 +154,5 @@ def _charge(row: Any) -> Charge:
         block_hash=row.block_hash,
         log_index=row.log_index,
         settled_at=row.settled_at,
+        amount_refunded=row.amount_refunded,
     )

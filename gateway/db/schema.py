@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import MetaData
 
-from gateway.db.tables import base, billing, chain, events, merchants, setups
+from gateway.db.tables import base, billing, chain, events, merchants, setups, transfers
 
 metadata: Final[MetaData] = base.metadata
 
@@ -27,6 +27,9 @@ charge_intents = billing.charge_intents
 charges = billing.charges
 
 setup_intents = setups.setup_intents
+refunds = transfers.refunds
+transfer_cursors = transfers.transfer_cursors
+token_transfers = transfers.token_transfers
 
 event_sequences = events.event_sequences
 event_log = events.events

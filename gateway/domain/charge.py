@@ -12,7 +12,7 @@ from typing import Final
 from chain.primitives import Address, Hash32, MandateId
 from gateway.domain.catalog import Scope
 from gateway.domain.events import EventType
-from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check
+from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check, only_from
 
 KIND: Final = "charge"
 
@@ -45,6 +45,7 @@ class Charge:
         transaction_id: our row of the transaction that carries it; None when simulation showed that it must fail, or
             when somebody else's transaction collected.
         transaction_hash: of the mined transaction, once it is known.
+        amount_refunded: minor units that finally went back.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Charge:
     block_hash: Hash32 | None = None
     log_index: int | None = None
     settled_at: datetime | None = None
+    amount_refunded: int = 0
 
 
 def _created(charge: Charge, event: EventType) -> Moved[Charge]:
@@ -155,3 +157,17 @@ def release(charge: Charge, reason: StatusReason, now: datetime) -> Moved[Charge
 def reverse(charge: Charge, reason: StatusReason, now: datetime) -> Moved[Charge]:
     """Its final transfer is gone from the chain."""
     return _move(charge, replace(charge, status=Status.REVERSED, reason=reason), now, EventType.CHARGE_REVERSED)
+
+
+def refund(charge: Charge, amount: int, now: datetime) -> Moved[Charge]:
+    """So many minor units of it finally went back to the payer; its status stays, for it did succeed.
+
+    Raises:
+        ValueError: more than it collected would have gone back.
+    """
+    only_from(KIND, charge.id, {Status.SUCCEEDED}, charge.status, Status.SUCCEEDED)
+    refunded = charge.amount_refunded + amount
+    if amount <= 0 or refunded > charge.amount:
+        raise ValueError(f"{refunded} of {charge.amount} cannot have been refunded")
+    event = Event(type=EventType.CHARGE_REFUNDED, object_id=charge.id, at=now)
+    return Moved(value=replace(charge, amount_refunded=refunded), before=charge, events=(event,))

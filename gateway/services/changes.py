@@ -9,21 +9,22 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from gateway.db import charge_intents, charges, invoices, mandates, setup_intents, subscriptions
+from gateway.db import charge_intents, charges, invoices, mandates, refunds, setup_intents, subscriptions
 from gateway.db.engine import Connection
 from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate
 from gateway.domain.outcome import Outcome
+from gateway.domain.refund import Refund
 from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
 from gateway.domain.transition import Moved
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin, record
 
-Kept = Mandate | Subscription | Invoice | ChargeIntent | Charge | SetupIntent
-K = TypeVar("K", Mandate, Subscription, Invoice, ChargeIntent, Charge, SetupIntent)
+Kept = Mandate | Subscription | Invoice | ChargeIntent | Charge | SetupIntent | Refund
+K = TypeVar("K", Mandate, Subscription, Invoice, ChargeIntent, Charge, SetupIntent, Refund)
 _Write = Callable[[Connection, Sequence[Moved[Any]]], Awaitable[None]]
 
 _TABLES: Final[Mapping[type[Kept], tuple[_Write, _Write]]] = {
@@ -33,6 +34,7 @@ _TABLES: Final[Mapping[type[Kept], tuple[_Write, _Write]]] = {
     ChargeIntent: (charge_intents.add_many, charge_intents.save_many),
     Charge: (charges.add_many, charges.save_many),
     SetupIntent: (setup_intents.add_many, setup_intents.save_many),
+    Refund: (refunds.add_many, refunds.save_many),
 }
 """(insert, update) of each table, in the order in which they are written."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from chain import eip712
+from chain import eip712, erc20
 from gateway.db import catalog, charge_intents, events, mandates, webhooks
 from gateway.db.engine import Connection
 from gateway.db.events import EventDraft, EventRecord
@@ -19,6 +19,7 @@ from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.ids import new_id
 from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate, Status
+from gateway.domain.refund import Refund
 from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
 from gateway.domain.test_clock import TestClock
@@ -38,8 +39,9 @@ Recordable = (
     | Invoice
     | ChargeIntent
     | Charge
-    | TestClock
+    | Refund
     | SetupIntent
+    | TestClock
 )
 """Kinds of objects that events are about."""
 
@@ -121,6 +123,7 @@ async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Record
     price_ids: set[str] = set()
     invoice_ids: set[str] = set()
     mandate_ids: set[str] = set()
+    calldata: dict[str, str] = {}
     for value in values:
         match value:
             case Subscription():
@@ -135,6 +138,8 @@ async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Record
                     mandate_ids.add(value.mandate_id)
             case Mandate():
                 mandate_ids.add(value.id)
+            case Refund():
+                calldata[value.id] = "0x" + erc20.transfer_data(value.recipient, value.token_amount).hex()
             case _:
                 pass
     intents = await charge_intents.of_invoices(conn, sorted(invoice_ids)) if invoice_ids else {}
@@ -148,6 +153,7 @@ async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Record
             for mandate in agreed.values()
             if mandate.status is Status.PENDING
         },
+        calldata=calldata,
         tokens=gateway.tokens,
         public_url=gateway.public_url,
     )

@@ -142,7 +142,7 @@ class ChargeObject(Struct, frozen=True, kw_only=True):
     object: Literal["charge"] = "charge"
     amount: int
     amount_captured: int
-    amount_refunded: int = 0
+    amount_refunded: int
     captured: bool
     charge_intent: str
     created: int
@@ -158,7 +158,7 @@ class ChargeObject(Struct, frozen=True, kw_only=True):
     payment_intent: str
     payment_method: str
     payment_method_details: ChargePaymentDetails
-    refunded: bool = False
+    refunded: bool
     settled_at: int | None
     status: str
     status_reason: Reason
@@ -319,6 +319,7 @@ def charge(value: Charge, related: Related) -> ChargeObject:
         id=value.id,
         amount=value.amount,
         amount_captured=value.amount if paid else 0,
+        amount_refunded=value.amount_refunded,
         captured=paid,
         charge_intent=value.charge_intent_id,
         created=to_unix(value.created_at),
@@ -332,6 +333,7 @@ def charge(value: Charge, related: Related) -> ChargeObject:
         payment_intent=value.charge_intent_id,
         payment_method=value.payment_method_id,
         payment_method_details=ChargePaymentDetails(erc20_allowance=_on_chain(value, related)),
+        refunded=value.amount_refunded == value.amount,
         settled_at=unix(value.settled_at),
         status=value.status.value,
         status_reason=reason(value.reason),

@@ -21,6 +21,7 @@ class Related:
         intents: by the id of the *invoice* that each of them pays.
         typed_data: by mandate id, the EIP-712 document that the payer signs (only `chain.eip712` builds it).
         permits: by mandate id, the EIP-2612 document that may replace an `approve`, where the token has one.
+        calldata: by refund id, what the merchant's wallet sends to the token (only `chain.erc20` builds it).
     """
 
     prices: Mapping[str, Price] = field(default_factory=dict)
@@ -31,4 +32,5 @@ class Related:
     tokens: Mapping[tuple[int, Address], Token] = field(default_factory=dict)
     typed_data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     permits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    calldata: Mapping[str, str] = field(default_factory=dict)
     public_url: str = ""

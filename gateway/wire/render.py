@@ -10,11 +10,12 @@ from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate
+from gateway.domain.refund import Refund
 from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
 from gateway.domain.test_clock import TestClock
 from gateway.domain.webhook import WebhookEndpoint
-from gateway.wire import catalog, invoice, payments, setup_intent, subscription, webhook
+from gateway.wire import catalog, invoice, payments, refund, setup_intent, subscription, webhook
 from gateway.wire.related import Related
 
 DomainObject = (
@@ -28,6 +29,7 @@ DomainObject = (
     | Invoice
     | ChargeIntent
     | Charge
+    | Refund
     | WebhookEndpoint
     | TestClock
     | SetupIntent
@@ -46,6 +48,7 @@ _SHAPES: Final[Mapping[type, tuple[str, _Shape]]] = {
     Invoice: ("invoice", invoice.invoice),
     ChargeIntent: ("charge_intent", payments.charge_intent),
     Charge: ("charge", payments.charge),
+    Refund: ("refund", refund.refund),
     SetupIntent: ("setup_intent", setup_intent.setup_intent),
     WebhookEndpoint: ("webhook_endpoint", webhook.webhook_endpoint),
     TestClock: ("test_helpers.test_clock", webhook.clock),

@@ -16,6 +16,7 @@ from gateway.db import (
     events,
     invoices,
     mandates,
+    refunds,
     stalled,
     state_changes,
     subscriptions,
@@ -29,6 +30,7 @@ from gateway.db.pages import PageRequest
 from gateway.domain.charge import Status as ChargeStatus
 from gateway.domain.events import EventType
 from gateway.domain.invoice import Status
+from gateway.domain.refund import Status as RefundStatus
 from gateway.domain.subscription import Status as SubscriptionStatus
 from gateway.domain.webhook import DeliveryStatus
 from tests import factories as f
@@ -39,10 +41,12 @@ LATER = f.NOW + timedelta(days=300)
 GROWING = (
     "customers|payment_methods|mandates|subscriptions|subscription_items|invoices|invoice_lines|charge_intents|charges"
     "|events|deliveries|delivery_attempts|state_changes|chain_transactions|transaction_attempts|blocks|chain_logs"
+    "|refunds|token_transfers"
 )
 # SQLite says SCAN also when it walks a partial index that holds only what is asked for.
 PARTIAL = (
-    "ix_subscriptions_due|ix_charge_intents_failed|ix_charges_pending|ix_invoices_o|ix_chain_transactions_in_flight"
+    "ix_subscriptions_due|ix_charge_intents_failed|ix_charges_pending|ix_invoices_o|ix_refunds_awaited"
+    "|ix_chain_transactions_in_flight"
 )
 
 Work = Callable[[], Awaitable[object]]
@@ -96,6 +100,13 @@ async def fill(books: Books) -> None:
                     invoice_id=draft.id,
                     **ids,
                 ),
+                f.refund(
+                    id=f.numbered("re", n),
+                    status=RefundStatus.SUCCEEDED,
+                    charge_id=f.numbered("ch", n),
+                    charge_intent_id=f.numbered("ci", n),
+                    customer_id=ids["customer_id"],
+                ),
             )
         records = await events.append(
             conn,
@@ -148,6 +159,8 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
         "intents of wallets": lambda: charge_intents.failed_of_wallets(conn, 1, f.TOKEN, [f.some_address(7)]),
         "stalled intents": lambda: stalled.of_chain(conn, chain_id=f.CHAIN_ID, now=f.NOW, limit=50),
         "pending charges": lambda: charges.pending_of_transactions(conn, ["tx_1"], lock=True),
+        "awaited refunds": lambda: refunds.awaited(conn, f.CHAIN_ID),
+        "refunds of charges": lambda: refunds.of_charges(conn, [f.numbered("ch", 7)]),
         "stranded charges": lambda: charges.stranded(conn, 1, limit=50),
         "mandates on chain": lambda: mandates.by_onchain_ids(conn, f.CHAIN_ID, [f.some_mandate_id(7)], lock=True),
         "open transactions": lambda: transactions.open_of_lane(conn, 1, f.WALLET),
@@ -184,6 +197,9 @@ def list_queries(conn: Connection) -> Mapping[str, Work]:
         "open invoices": lambda: invoices.page(conn, page, status=Status.OPEN),
         "charge intents": lambda: charge_intents.page(conn, page, customer=customer),
         "charges": lambda: charges.page(conn, page, charge_intent=f.numbered("ci", 7)),
+        "refunds": lambda: refunds.page(conn, page),
+        "refunds of a charge": lambda: refunds.page(conn, page, charge=f.numbered("ch", 7)),
+        "refunds of an intent": lambda: refunds.page(conn, page, charge_intent=f.numbered("ci", 7)),
         "events": lambda: events.page(conn, page),
         "events of an object": lambda: events.page(conn, page, object_id=f.numbered("ch", 7)),
     }

@@ -15,12 +15,13 @@ from gateway.db import (
     charges,
     invoices,
     mandates,
+    refunds,
     subscriptions,
     test_clocks,
     webhooks,
 )
 from gateway.db.engine import Books, Connection
-from gateway.domain import charge, charge_intent, invoice, mandate, subscription, test_clock
+from gateway.domain import charge, charge_intent, invoice, mandate, refund, subscription, test_clock
 from gateway.domain.catalog import Scope
 from gateway.domain.dunning import OnRetriesExhausted, RetryPolicy
 from gateway.domain.events import EventProfile
@@ -168,8 +169,29 @@ VALUES: list[tuple[Any, Read]] = [
             block_hash=f.some_hash(2),
             log_index=7,
             settled_at=LATER,
+            amount_refunded=400,
         ),
         charges.get,
+    ),
+    (f.refund(), refunds.get),
+    (
+        f.refund(
+            id=f.numbered("re", 2),
+            status=refund.Status.SUCCEEDED,
+            reason=REASON,
+            amount=600,
+            token_amount=BIGGEST,
+            motive=refund.Motive.DUPLICATE,
+            metadata=METADATA,
+            transaction_hash=f.some_hash(1),
+            block_number=2**40,
+            block_hash=f.some_hash(2),
+            log_index=7,
+            succeeded_at=LATER,
+            canceled_at=LATER,
+            test_clock_id=f.CLOCK_ID,
+        ),
+        refunds.get,
     ),
     (f.webhook_endpoint(), webhooks.get_endpoint),
     (

@@ -12,6 +12,7 @@ from gateway.domain import charge as charges
 from gateway.domain import charge_intent as intents
 from gateway.domain import invoice as invoices
 from gateway.domain import mandate as mandates
+from gateway.domain import refund as refunds
 from gateway.domain import subscription as subscriptions
 from gateway.domain import test_clock as clocks
 from gateway.domain.dunning import RetryPolicy
@@ -121,6 +122,7 @@ CHARGE = Machine(
         "succeed": lambda c: charges.succeed(c, HASH, (1, HASH), 0, NOW),
         "fail": lambda c: charges.fail(c, WHY, HASH, NOW),
         "release": lambda c: charges.release(c, WHY, NOW),
+        "refund": lambda c: charges.refund(c, 400, NOW),
         "reverse": lambda c: charges.reverse(c, WHY, NOW),
     },
     {
@@ -128,6 +130,21 @@ CHARGE = Machine(
         "fail": {"pending": "failed"},
         "release": {"pending": "released"},
         "reverse": {"succeeded": "reversed"},
+        "refund": {"succeeded": "succeeded"},
+    },
+)
+REFUND = Machine(
+    factories.refund,
+    refunds.Status,
+    {
+        "succeed": lambda r: refunds.succeed(r, factories.position(7), NOW),
+        "cancel": lambda r: refunds.cancel(r, NOW),
+        "describe": lambda r: refunds.describe(r, {"a": "b"}, NOW),
+    },
+    {
+        "succeed": {"requires_action": "succeeded"},
+        "cancel": {"requires_action": "canceled"},
+        "describe": {state: state for state in refunds.Status},
     },
 )
 MANDATE = Machine(
@@ -164,6 +181,7 @@ MACHINES = {
     "invoice": INVOICE,
     "charge_intent": INTENT,
     "charge": CHARGE,
+    "refund": REFUND,
     "mandate": MANDATE,
     "test_clock": CLOCK,
 }
@@ -198,6 +216,7 @@ def test_every_table_names_every_state(name: str) -> None:
         "charge_intent": intents,
         "charge": charges,
         "mandate": mandates,
+        "refund": refunds,
         "test_clock": clocks,
     }[name]
     assert set(module.TRANSITIONS) == set(MACHINES[name].states)

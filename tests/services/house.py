@@ -31,6 +31,7 @@ from gateway.services import (
     settlement,
     setup_intents,
     submission,
+    transfers,
 )
 from gateway.services import subscriptions as subscription_services
 from gateway.services.gateway import Gateway, Network
@@ -187,7 +188,8 @@ class House:
     async def watch(self) -> int:
         """Follow the chain and settle what is final; returns how much was settled."""
         await indexing.converge(self.gateway, self.chain, now=self.now)
-        return await settlement.settle(self.gateway, chain_id=self.chain.chain_id, now=self.now)
+        settled = await settlement.settle(self.gateway, chain_id=self.chain.chain_id, now=self.now)
+        return settled + await transfers.watch(self.gateway, self.chain, now=self.now)
 
     async def pump(self) -> None:
         """Let every role work, and the chain mine, until nothing is left to do now."""

@@ -295,6 +295,7 @@ charges: Final = Table(
     Column("block_hash", Hash32Column, nullable=True),
     Column("log_index", Count, nullable=True),
     at("settled_at"),
+    Column("amount_refunded", Amount, nullable=False, server_default="0"),
 )
 of_tenant(charges)
 Index("ix_charges_customer_id", charges.c.customer_id, charges.c.id)
