@@ -167,6 +167,7 @@ def _sqlite(url: URL, lock_timeout_ms: int, *, readonly: bool) -> AsyncEngine:
         url,
         # We begin transactions ourselves; the driver must not.
         connect_args={"isolation_level": None, "timeout": lock_timeout_ms / 1000},
+        hide_parameters=True,
         pool_size=SQLITE_READERS if readonly else 1,
         max_overflow=0,
     )
@@ -198,6 +199,7 @@ def _postgresql(url: URL, lock_timeout_ms: int) -> AsyncEngine:
     return create_async_engine(
         url,
         connect_args={"server_settings": settings},
+        hide_parameters=True,
         pool_size=POSTGRES_POOL,
         max_overflow=POSTGRES_OVERFLOW,
         pool_pre_ping=True,
