@@ -96,6 +96,18 @@ async def append(conn: Connection, chain_id: int, headers: Sequence[Header], log
         await bulk.insert(conn, _CURSORS, [_cursor_row(Cursor(chain_id=chain_id, head=head.ref))])
 
 
+async def add_missing(conn: Connection, chain_id: int, logs: Sequence[ContractEvent]) -> int:
+    """Take in those of these events that are not there yet, of blocks that were taken in before; return how many."""
+    numbers = sorted({event.at.block_number for event in logs})
+    query = select(_LOGS.c.block_number, _LOGS.c.log_index).where(
+        _LOGS.c.chain_id == chain_id, keys.any_of(_LOGS.c.block_number, numbers)
+    )
+    known = {(row.block_number, row.log_index) for row in await conn.execute(query)}
+    missing = [event for event in logs if (event.at.block_number, event.at.log_index) not in known]
+    await bulk.insert(conn, _LOGS, [_log_row(chain_id, event) for event in missing], ignore_known=True)
+    return len(missing)
+
+
 async def unwind(conn: Connection, chain_id: int, above_number: int) -> None:
     """Forget blocks and events above a number; the cursor stands on the block of that number, if it is kept.
 

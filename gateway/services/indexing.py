@@ -16,7 +16,7 @@ from chain.errors import AnswerInvalid, RpcRejected, RpcUnavailable
 from chain.logs import contract_logs, decode_logs
 from chain.port import ChainPort
 from chain.primitives import BlockRef, BlockTag, ContractEvent, Hash32, Header, RawLog
-from gateway.db import blocks
+from gateway.db import blocks, charges
 from gateway.db.blocks import Cursor
 from gateway.db.engine import Connection
 from gateway.db.errors import WriteConflict
@@ -156,7 +156,8 @@ async def _append(
     final = await _final_candidate(network, chain, head)
     first = network.start_block if tip is None else tip.number + 1
     if first > head.number:
-        return await _finalize(gateway, network, own, min(final, first - 1))
+        finalized = await _finalize(gateway, network, own, min(final, first - 1))
+        return finalized + await _listen_again(gateway, network, chain)
     is_far = first + NEAR_BLOCKS_MAX <= final
     if is_far:
         stretch = await _far(network, chain, first, min(first + RANGE_BLOCKS_MAX - 1, final))
@@ -204,6 +205,24 @@ async def _finalize(gateway: Gateway, network: Network, own: _Own, final: int) -
         await _check_unmoved(conn, own)
         await blocks.set_final(conn, network.chain_id, final)
     return 1
+
+
+async def _listen_again(gateway: Gateway, network: Network, chain: ChainPort) -> int:
+    """Ask again for the events of final blocks in which our own transactions succeeded and nothing was heard of them.
+
+    A node that answers `[]` where there are logs would otherwise leave money that moved without an entry in the books.
+    """
+    async with gateway.books.read() as conn:
+        silent = await charges.unheard(conn, network.chain_id, limit=NEAR_BLOCKS_MAX)
+    if not silent:
+        return 0
+    found = await chain.logs_of_blocks([block.hash for block in silent], contract_logs(network.contract))
+    events = decode_logs([log for of_block in found for log in of_block])
+    async with gateway.books.write() as conn:
+        added = await blocks.add_missing(conn, network.chain_id, events)
+    facts = {"chain_id": network.chain_id, "block_number": silent[0].number, "blocks": len(silent), "found": added}
+    _log.error("the node had shown no events of our own transactions", extra=facts)
+    return added
 
 
 async def _near(network: Network, chain: ChainPort, tip: BlockRef | None, first: int, last: int) -> _Stretch:

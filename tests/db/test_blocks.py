@@ -148,29 +148,33 @@ async def test_two_indexers_that_start_at_once_take_turns(books: Books) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "succeeded", "final_number", "settles", "is_stranded"),
+    ("status", "succeeded", "wanted", "final_number", "settles", "expected"),
     [
-        (TransactionStatus.OPEN, None, 9, True, False),
-        (TransactionStatus.MINED, None, 9, True, False),
-        (TransactionStatus.LOST, None, 0, False, True),
-        (TransactionStatus.FINAL, False, 0, False, True),
-        (TransactionStatus.FINAL, True, 9, True, True),
-        (TransactionStatus.FINAL, True, 9, False, False),
-        (TransactionStatus.FINAL, True, 4, True, False),
+        (TransactionStatus.OPEN, None, True, 9, True, ""),
+        (TransactionStatus.MINED, None, True, 9, True, ""),
+        (TransactionStatus.LOST, None, True, 0, False, "stranded"),
+        (TransactionStatus.FINAL, False, True, 0, False, "stranded"),
+        (TransactionStatus.FINAL, True, True, 9, True, "unheard"),
+        (TransactionStatus.FINAL, True, True, 9, False, ""),
+        (TransactionStatus.FINAL, True, True, 4, True, ""),
+        (TransactionStatus.FINAL, True, False, 9, True, "stranded"),
+        (TransactionStatus.FINAL, True, False, 9, False, ""),
+        (TransactionStatus.FINAL, True, False, 4, True, ""),
     ],
 )
-async def test_a_charge_is_stranded_when_its_transaction_is_over_without_a_word_about_it(
+async def test_a_charge_is_stranded_when_its_transaction_moved_nothing_and_unheard_when_it_must_have(
     books: Books,
     *,
     status: TransactionStatus,
     succeeded: bool | None,
+    wanted: bool,
     final_number: int,
     settles: bool,
-    is_stranded: bool,
+    expected: str,
 ) -> None:
     transaction, attempt = planned(1, nonce=1)
     block = f.header(5).ref if status in {TransactionStatus.MINED, TransactionStatus.FINAL} else None
-    after = replace(transaction, status=status, mined_block=block, succeeded=succeeded)
+    after = replace(transaction, status=status, mined_block=block, succeeded=succeeded, wanted=wanted)
     charge = f.charge(transaction_id=transaction.id)
     async with books.write() as conn:
         await keep_merchant(conn)
@@ -182,5 +186,17 @@ async def test_a_charge_is_stranded_when_its_transaction_is_over_without_a_word_
         if settles:
             logs = await blocks.unsettled(conn, CHAIN, up_to_number=9, limit=99)
             await blocks.mark_settled(conn, [log.id for log in logs], now=f.NOW)
-        assert await charges.stranded(conn, CHAIN, limit=9) == ([charge] if is_stranded else [])
+        assert await charges.stranded(conn, CHAIN, limit=9) == ([charge] if expected == "stranded" else [])
+        assert await charges.unheard(conn, CHAIN, limit=9) == ([block] if expected == "unheard" else [])
         assert await charges.stranded(conn, 1, limit=9) == []
+        assert await charges.unheard(conn, 1, limit=9) == []
+
+
+async def test_only_events_that_are_missing_are_added(books: Books) -> None:
+    first, second = f.charged(at=f.position(5, 0)), f.charged(at=f.position(5, 1))
+    async with books.write() as conn:
+        await blocks.append(conn, CHAIN, [f.header(5)], [first])
+        assert await blocks.add_missing(conn, CHAIN, [first, second]) == 1
+        assert await blocks.add_missing(conn, CHAIN, [first, second]) == 0
+        found = await blocks.unsettled(conn, CHAIN, up_to_number=5, limit=9)
+    assert [log.event for log in found] == [first, second]

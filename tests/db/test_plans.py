@@ -162,6 +162,8 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
         "awaited refunds": lambda: refunds.awaited(conn, f.CHAIN_ID),
         "refunds of charges": lambda: refunds.of_charges(conn, [f.numbered("ch", 7)]),
         "stranded charges": lambda: charges.stranded(conn, 1, limit=50),
+        "unheard charges": lambda: charges.unheard(conn, 1, limit=50),
+        "missing events": lambda: blocks.add_missing(conn, 1, [f.charged()]),
         "mandates on chain": lambda: mandates.by_onchain_ids(conn, f.CHAIN_ID, [f.some_mandate_id(7)], lock=True),
         "open transactions": lambda: transactions.open_of_lane(conn, 1, f.WALLET),
         "count of transactions": lambda: transactions.count_open(conn, 1, f.WALLET),
