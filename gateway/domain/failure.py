@@ -20,6 +20,7 @@ class FailureCode(StrEnum):
     PERMIT_EXPIRED = "permit_expired"
     SIGNATURE_INVALID = "signature_invalid"
     PERIOD_TOO_LATE = "period_too_late"
+    PERIOD_UNDERPAID = "period_underpaid"
     PLAN_CLOSED = "plan_closed"
     WALLET_BLOCKED = "wallet_blocked"
     TOKEN_PAUSED = "token_paused"  # noqa: S105 - a failure code
@@ -47,6 +48,7 @@ _ACTIONS: Final[Mapping[FailureCode, Action]] = {
     FailureCode.PERMIT_EXPIRED: Action.CUSTOMER_ACTION,
     FailureCode.SIGNATURE_INVALID: Action.CUSTOMER_ACTION,
     FailureCode.PERIOD_TOO_LATE: Action.CUSTOMER_ACTION,
+    FailureCode.PERIOD_UNDERPAID: Action.CUSTOMER_ACTION,
     FailureCode.PLAN_CLOSED: Action.NEW_PAYMENT_METHOD,
     FailureCode.WALLET_BLOCKED: Action.NEW_PAYMENT_METHOD,
     FailureCode.TOKEN_PAUSED: Action.NEW_PAYMENT_METHOD,

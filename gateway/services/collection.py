@@ -23,6 +23,7 @@ from gateway.domain import charge_intent as intent_domain
 from gateway.domain import invoice as invoice_domain
 from gateway.domain import outcome
 from gateway.domain.charge import Charge
+from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.failure import FailureCode, failed, uses_a_retry
 from gateway.domain.ids import new_id
 from gateway.domain.mandate import Status as MandateStatus
@@ -81,25 +82,41 @@ async def collect_due(gateway: Gateway, chain: ChainPort, signer: Signer, *, now
     """Take one batch of due intents of a chain as far as signed bytes in the books.
 
     Nonces are given under the lock of the signer's lane, so that each is given once. Returns how many intents were
-    decided; 0 means that nothing is due, that the lane is full or halted, or that everything was postponed.
+    decided; 0 means that nothing is due, that lane or chain is halted, that the lane is full, or that everything was
+    postponed.
 
     Raises:
         RpcUnavailable: the chain could not be asked; nothing changed, no attempt was used up.
     """
+    after: ChargeIntent | None = None
+    while True:
+        decided, after = await _collect(gateway, chain, signer, now=now, limit=limit, after=after)
+        if decided or after is None:
+            return decided
+
+
+async def _collect(
+    gateway: Gateway, chain: ChainPort, signer: Signer, *, now: datetime, limit: int, after: ChargeIntent | None
+) -> tuple[int, ChargeIntent | None]:
+    """Take the batch behind `after`; return how many were decided, and the last one if others may be due behind it.
+
+    What is postponed on a test clock stays due where its clock stands, and must not hide what comes after it.
+    """
     network = gateway.networks[chain.chain_id]
     async with gateway.books.read() as conn:
-        attempts = await _due(conn, network, now=now, limit=limit)
+        cursor = await blocks.cursor(conn, network.chain_id)
+        attempts = await _due(conn, network, now=now, limit=limit, after=after)
         open_count = await transactions.count_open(conn, network.chain_id, signer.address)
     capacity = IN_FLIGHT_MAX - open_count
-    if not attempts or capacity <= 0:
-        return 0
+    if not attempts or capacity <= 0 or cursor.halted_reason is not None:
+        return 0, None
     verdicts = await _verdicts(chain, network, signer, attempts)
     market = await market_of(chain, network, signer)
     failpoint(Failpoint.CHARGE_SIMULATED)
     async with gateway.books.write() as conn:
         lane = await transactions.lock_lane(conn, network.chain_id, signer.address)
         if lane is None or lane.halted_reason is not None:
-            return 0
+            return 0, None
         changes = Changes()
         passing, decided = await _decide(conn, gateway, verdicts, market, changes)
         batches = list(_batches(passing))[:capacity]
@@ -107,11 +124,14 @@ async def collect_due(gateway: Gateway, chain: ChainPort, signer: Signer, *, now
         failpoint(Failpoint.CHARGE_SIGNED)
         await changes.write(conn, gateway, Origin(now))
     failpoint(Failpoint.CHARGE_COMMITTED)
-    return decided + sum(len(batch.attempts) for batch in batches)
+    is_full = len(attempts) >= limit and any(attempt.intent.test_clock_id for attempt in attempts)
+    return decided + sum(len(batch.attempts) for batch in batches), attempts[-1].intent if is_full else None
 
 
-async def _due(conn: Connection, network: Network, *, now: datetime, limit: int) -> list[Attempt]:
-    claims = await charge_intents.due(conn, chain_id=network.chain_id, now=now, limit=limit)
+async def _due(
+    conn: Connection, network: Network, *, now: datetime, limit: int, after: ChargeIntent | None
+) -> list[Attempt]:
+    claims = await charge_intents.due(conn, chain_id=network.chain_id, now=now, limit=limit, after=after)
     if not claims:
         return []
     intents = [claim.value for claim in claims]
@@ -188,6 +208,7 @@ async def _decide(
     decided = 0
     gas = market.affordable_gas
     seen = await _seen(conn, verdicts)
+    verdicts = [_measured(verdict, seen) for verdict in verdicts]
     policies = await settings.policies(conn, gateway, [v.attempt.intent.scope.account_id for v in verdicts])
     for verdict in verdicts:
         read = verdict.attempt
@@ -230,6 +251,16 @@ async def _seen(conn: Connection, verdicts: Sequence[Verdict]) -> dict[tuple[Man
     return {
         key: log.event for key, log in found.items() if isinstance(log.event, Charged) and log.settled_at is not None
     }
+
+
+def _measured(verdict: Verdict, seen: Mapping[tuple[MandateId, int], Charged]) -> Verdict:
+    """A period paid on the chain pays an invoice only with all of its amount: payers and payees may give less."""
+    item = verdict.attempt.item
+    event = seen.get((item.mandate_id, item.period))
+    if event is None or event.amount >= item.amount:
+        return verdict
+    evidence = {"needed": str(item.amount), "collected": str(event.amount), "transaction": event.at.transaction_hash}
+    return replace(verdict, code=FailureCode.PERIOD_UNDERPAID, evidence=evidence)
 
 
 def _owed(attempt: Attempt, changes: Changes) -> outcome.Owed:

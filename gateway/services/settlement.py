@@ -9,8 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from chain.primitives import Canceled, Charged, ChargeFailed, ContractEvent, MandateId, Subscribed
-from gateway.db import blocks, charge_intents, charges, invoices, mandates, setup_intents, subscriptions, test_clocks
+from chain.primitives import Canceled, Charged, ChargeFailed, ContractEvent, Hash32, MandateId, Subscribed
+from gateway.db import (
+    blocks,
+    charge_intents,
+    charges,
+    invoices,
+    mandates,
+    setup_intents,
+    subscriptions,
+    test_clocks,
+    transactions,
+)
 from gateway.db.blocks import StoredLog
 from gateway.db.engine import Connection
 from gateway.domain import charge as charge_domain
@@ -25,6 +35,7 @@ from gateway.domain.ids import new_id
 from gateway.domain.invoice import Invoice
 from gateway.domain.invoice import Status as InvoiceStatus
 from gateway.domain.mandate import Mandate
+from gateway.domain.mandate import Status as MandateStatus
 from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import TERMINAL, Subscription
 from gateway.domain.transition import Action, StatusReason
@@ -41,7 +52,10 @@ BATCH: Final = 1000
 
 @dataclass(slots=True)
 class _Books:
-    """Rows that a batch of events is about, loaded in bulk and locked in the usual order."""
+    """Rows that a batch of events is about, loaded in bulk and locked in the usual order.
+
+    `carriers` are our transactions among those in which pulls failed, by hash.
+    """
 
     mandates: dict[MandateId, Mandate]
     intent_ids: dict[tuple[str, int], str]
@@ -49,6 +63,7 @@ class _Books:
     invoices: dict[str, Invoice]
     subscriptions: dict[str, Subscription]
     charges: dict[str, Charge]
+    carriers: dict[Hash32, str]
     setups: dict[str, list[SetupIntent]]
     clocks: dict[str, datetime]
     policies: Mapping[str, Policy]
@@ -78,7 +93,7 @@ async def settle(gateway: Gateway, *, chain_id: int, now: datetime, limit: int =
     """
     async with gateway.books.write() as conn:
         cursor = await blocks.cursor(conn, chain_id)
-        if cursor.final_number is None:
+        if cursor.final_number is None or cursor.halted_reason is not None:
             return 0
         logs = await blocks.unsettled(conn, chain_id, up_to_number=cursor.final_number, limit=limit)
         stranded = await charges.stranded(conn, chain_id, limit=limit)
@@ -119,7 +134,7 @@ async def _load(
     )
     read = await charge_intents.by_mandate_periods(conn, keys) if keys else {}
     stranded_ids = sorted({charge.charge_intent_id for charge in stranded})
-    ids = sorted({intent.id for intent in read.values()} | set(stranded_ids))
+    ids = sorted({intent.id for intent in read.values()} | set(stranded_ids) | await _unsigned(conn, known))
     unlocked = await charge_intents.load(conn, ids) if ids else {}
     registered = [
         known[log.event.mandate_id].id
@@ -147,11 +162,26 @@ async def _load(
         invoices=owed,
         subscriptions=owners,
         charges=await charges.load(conn, latest, lock=True) if latest else {},
+        carriers=await _carriers(conn, logs),
         setups=setups,
         clocks={clock.id: clock.frozen_at for clock in clocks.values()},
         policies=await settings.policies(conn, gateway, [i.scope.account_id for i in intents.values()]),
         now=now,
     )
+
+
+async def _unsigned(conn: Connection, known: Mapping[MandateId, Mandate]) -> set[str]:
+    """Intents that wait for a signature which is not needed: their payer registered the mandate by itself."""
+    pending = {mandate.id: mandate for mandate in known.values() if mandate.status is MandateStatus.PENDING}
+    owners = sorted({mandate.subscription_id for mandate in pending.values() if mandate.subscription_id is not None})
+    found = await charge_intents.open_of_subscriptions(conn, owners) if owners else []
+    return {intent.id for intent in found if intent.mandate_id in pending}
+
+
+async def _carriers(conn: Connection, logs: Sequence[StoredLog]) -> dict[Hash32, str]:
+    hashes = sorted({log.event.at.transaction_hash for log in logs if isinstance(log.event, ChargeFailed)})
+    ours = await transactions.by_hashes(conn, hashes) if hashes else {}
+    return {mined: transaction.id for mined, transaction in ours.items()}
 
 
 def _apply(books: _Books, log: StoredLog, changes: Changes) -> None:
@@ -163,6 +193,8 @@ def _apply(books: _Books, log: StoredLog, changes: Changes) -> None:
         case Subscribed():
             reason = StatusReason("registered", Action.SUCCESS, _where(event))
             changes.update(mandate_domain.activate(changes.current(mandate), reason, books.now))
+            if mandate.status is MandateStatus.PENDING:
+                _begin_unsigned(books, mandate, changes)
             for setup in books.setups.get(mandate.id, ()):
                 _set_up(books, mandate, setup, reason, changes)
         case Canceled():
@@ -210,6 +242,11 @@ def _collected(books: _Books, mandate: Mandate, event: Charged, changes: Changes
     if owed.intent.status is intent_domain.Status.SUCCEEDED or owed.invoice.status is not InvoiceStatus.OPEN:
         return
     now = books.time_of(intent.test_clock_id)
+    if event.amount < (owed.intent.token_amount or 0):
+        # Payers and payees may collect less than is owed. The next attempt finds that and says so.
+        if owed.intent.status in intent_domain.PAYABLE:
+            changes.update(intent_domain.schedule(owed.intent, now))
+        return
     latest = books.charges.get(intent.latest_charge_id or "")
     record_collection(owed, latest, mandate, event, now=now, changes=changes)
 
@@ -256,6 +293,14 @@ def _observed(intent: ChargeIntent, mandate: Mandate, event: Charged, now: datet
     )
 
 
+def _begin_unsigned(books: _Books, mandate: Mandate, changes: Changes) -> None:
+    """The payer registered the mandate itself: what waited for its signature is due now."""
+    for read in books.intents.values():
+        intent = changes.current(read)
+        if intent.mandate_id == mandate.id and intent.status is intent_domain.Status.REQUIRES_ACTION:
+            changes.update(intent_domain.schedule(intent, books.time_of(intent.test_clock_id)))
+
+
 def _where(event: ContractEvent) -> dict[str, Any]:
     return {"transaction": event.at.transaction_hash, "block": event.at.block_number}
 
@@ -269,6 +314,8 @@ def _refused(books: _Books, mandate: Mandate, event: ChargeFailed, changes: Chan
     intent, charge = changes.current(intent), changes.current(charge)
     if charge.status is not charge_domain.Status.PENDING or intent.status is not intent_domain.Status.PROCESSING:
         return
+    if books.carriers.get(event.at.transaction_hash) != charge.transaction_id:
+        return  # somebody else's transaction failed, or an earlier one of ours; this charge's own one decides
     now = books.time_of(intent.test_clock_id)
     code = from_chain(event.reason)
     evidence = {

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from chain import erc20, mandates
-from chain.errors import CallReverted
+from chain.errors import CallReverted, RpcRejected
 from chain.port import ChainPort
 from chain.primitives import ZERO_ADDRESS, Address, ChargeItem, FailReason, SimulatedOutcome
 from gateway.domain.charge_intent import ChargeIntent
@@ -74,7 +74,7 @@ async def of_pulls(chain: ChainPort, network: Network, attempts: Sequence[Attemp
     answer = (await chain.calls([(ZERO_ADDRESS, network.contract, mandates.simulate_data(items))]))[0]
     if isinstance(answer, Exception):
         evidence = {"simulation": str(answer)}
-        return [Verdict(attempt, FailureCode.OPERATOR_MISCONFIGURED, evidence) for attempt in attempts]
+        return [Verdict(attempt, _unanswered(answer), evidence) for attempt in attempts]
     outcomes = mandates.decode_simulation(answer, len(items))
     evidence_by_index = await _wallets(chain, attempts, outcomes)
     return [
@@ -124,12 +124,17 @@ def _registration_outcome(answer: bytes | Exception) -> SimulatedOutcome | Failu
     if isinstance(answer, bytes):
         return _NONE
     if not isinstance(answer, CallReverted):
-        raise answer
+        return _unanswered(answer)
     if answer.name == "ChargeRejected":
         reason, token_error = answer.arguments["reason"], answer.arguments["tokenError"]
         if isinstance(reason, int) and isinstance(token_error, bytes):
             return SimulatedOutcome(FailReason(reason), token_error)
     return REGISTRATION_ERRORS.get(answer.name, FailureCode.OPERATOR_MISCONFIGURED)
+
+
+def _unanswered(answer: Exception) -> FailureCode:
+    """Why there is no outcome. A node may refuse to run one wallet's code to its end: that must not stop the others."""
+    return FailureCode.RPC_UNAVAILABLE if isinstance(answer, RpcRejected) else FailureCode.OPERATOR_MISCONFIGURED
 
 
 def _code(outcome: SimulatedOutcome, evidence: Mapping[str, Any]) -> FailureCode | None:

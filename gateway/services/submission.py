@@ -114,7 +114,7 @@ async def advance(gateway: Gateway, chain: ChainPort, signer: Signer, *, now: da
     """Take one bounded, idempotent step for the lane; returns how many transactions moved or were sent.
 
     Anybody may look and write down what a receipt says; only the holder of the lane's lease sends, `owner` being its
-    name. A halted lane is still watched, but nothing of it is sent.
+    name. A halted lane, or one of a halted chain, is still watched, but nothing of it is sent.
 
     Raises:
         RpcUnavailable: nothing was decided; the same step later does the same.
@@ -129,6 +129,8 @@ async def advance(gateway: Gateway, chain: ChainPort, signer: Signer, *, now: da
     sight = await _look(gateway.networks[chain.chain_id], chain, signer, entries, finalized)
     failpoint(Failpoint.RECEIPTS_READ)
     step = _step(entries, _decide(entries, sight, signer, now))
+    if cursor.halted_reason is not None:
+        step = step.without_sending()
     if step.is_empty:
         return 0
     async with gateway.books.write() as conn:
