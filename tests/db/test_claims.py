@@ -89,7 +89,7 @@ async def test_two_workers_never_claim_the_same_row(books: Books) -> None:
             claims = await subscriptions.claim_due(conn, now=f.NOW, limit=10)
             taken.extend(claim.value.id for claim in claims)
             if conn.dialect.name == "postgresql":
-                await all_hold.wait()
+                await asyncio.wait_for(all_hold.wait(), 15)
             # What a worker does to them: they are not due any more.
             await conn.execute(
                 text("UPDATE subscriptions SET wake_at = NULL WHERE id = :id"), [{"id": c.value.id} for c in claims]
