@@ -29,6 +29,7 @@ from gateway.domain import charge_intent as intents
 from gateway.domain import invoice as invoices
 from gateway.domain import mandate as mandates
 from gateway.domain import refund as refunds
+from gateway.domain import setup_intent as setups
 from gateway.domain import subscription as subscriptions
 from gateway.domain import test_clock as clocks
 from gateway.domain.catalog import Account, ApiKey, Customer, PaymentMethod, Price, Product, Scope
@@ -90,6 +91,7 @@ INVOICE_ID = numbered("in", 1)
 LINE_ID = numbered("il", 1)
 INTENT_ID = numbered("ci", 1)
 CHARGE_ID = numbered("ch", 1)
+SETUP_ID = numbered("seti", 1)
 CLOCK_ID = numbered("clock", 1)
 ENDPOINT_ID = numbered("we", 1)
 ONCHAIN_ID = some_mandate_id(1)
@@ -321,6 +323,24 @@ def processing_intent(**changes: Any) -> intents.ChargeIntent:
     """An intent whose attempt is on its way."""
     under_way = {"status": intents.Status.PROCESSING, "latest_charge_id": CHARGE_ID, "next_attempt_at": None}
     return charge_intent(**(under_way | changes))
+
+
+def setup_intent(**changes: Any) -> setups.SetupIntent:
+    """A setup intent whose wallet has to sign."""
+    made = setups.SetupIntent(
+        id=SETUP_ID,
+        scope=SCOPE,
+        customer_id=CUSTOMER_ID,
+        status=setups.Status.REQUIRES_ACTION,
+        reason=StatusReason("mandate_unsigned"),
+        created_at=NOW,
+        client_secret=f"{SETUP_ID}_secret_x",
+        subscription_id=SUBSCRIPTION_ID,
+        payment_method_id=PAYMENT_METHOD_ID,
+        mandate_id=MANDATE_ID,
+        chain_id=CHAIN_ID,
+    )
+    return replace(made, **changes)
 
 
 def charge(**changes: Any) -> charges.Charge:

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.api.forms import Tree
 from gateway.api.related import related
-from gateway.db import catalog, charge_intents, charges, invoices, mandates, subscriptions, test_clocks
+from gateway.db import catalog, charge_intents, charges, invoices, mandates, setup_intents, subscriptions, test_clocks
 from gateway.db.engine import Connection
 from gateway.domain.catalog import Scope
 from gateway.domain.charge_intent import ChargeIntent
@@ -48,6 +48,7 @@ _LOADERS: Final[Mapping[str, _Load]] = {
     "charge_intent": _of_caller(charge_intents.load),
     "payment_intent": _of_caller(charge_intents.load),
     "charge": _of_caller(charges.load),
+    "setup_intent": _of_caller(setup_intents.load),
     "test_helpers.test_clock": _of_caller(test_clocks.load),
 }
 
@@ -90,7 +91,7 @@ _FIELDS: Final[Mapping[str, Any]] = {
         "latest_charge_intent": "charge_intent",
         "latest_invoice": "invoice",
         "mandate": "mandate",
-        "pending_setup_intent": {},
+        "pending_setup_intent": "setup_intent",
         "plan": _PRICE,
         "test_clock": "test_helpers.test_clock",
     },
@@ -106,6 +107,13 @@ _FIELDS: Final[Mapping[str, Any]] = {
         "payments": {"data": _PAYMENT},
         "subscription": "subscription",
         "test_clock": "test_helpers.test_clock",
+    },
+    "account_settings": {},
+    "setup_intent": {
+        "customer": "customer",
+        "mandate": "mandate",
+        "payment_method": "payment_method",
+        "subscription": "subscription",
     },
     "charge_intent": _INTENT,
     "payment_intent": _INTENT,

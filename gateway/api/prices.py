@@ -11,7 +11,7 @@ from gateway.api.pagination import ListParams
 from gateway.db import catalog
 from gateway.db.pages import Page
 from gateway.domain.catalog import Price
-from gateway.domain.errors import NotFound
+from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.period import Interval, IntervalUnit
 from gateway.services import prices as services
 from gateway.services.catalog import ProductFields
@@ -24,10 +24,13 @@ LookupKey = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class RecurringParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How often it is billed (C20)."""
+    """How often it is billed (C20): an interval and a count, or one of Paymennt's words for both (PM-11)."""
 
-    interval: Literal["day", "week", "month", "year"]
+    interval: Literal["day", "week", "month", "year"] | None = None
     interval_count: Annotated[int, Meta(ge=1, le=1095)] = 1
+    send_every: (
+        Literal["DAY", "WEEK", "TWO_WEEKS", "MONTH", "TWO_MONTHS", "THREE_MONTHS", "SIX_MONTHS", "YEAR"] | None
+    ) = None
     usage_type: Literal["licensed"] = "licensed"
 
 
@@ -72,6 +75,34 @@ class ListPrices(ListParams, frozen=True, kw_only=True):
     lookup_keys: list[LookupKey] | None = None
 
 
+_SEND_EVERY: Final = {
+    "DAY": Interval(IntervalUnit.DAY),
+    "WEEK": Interval(IntervalUnit.WEEK),
+    "TWO_WEEKS": Interval(IntervalUnit.WEEK, 2),
+    "MONTH": Interval(IntervalUnit.MONTH),
+    "TWO_MONTHS": Interval(IntervalUnit.MONTH, 2),
+    "THREE_MONTHS": Interval(IntervalUnit.MONTH, 3),
+    "SIX_MONTHS": Interval(IntervalUnit.MONTH, 6),
+    "YEAR": Interval(IntervalUnit.YEAR),
+}
+
+
+def _interval(recurring: RecurringParams) -> Interval:
+    if recurring.send_every is None:
+        if recurring.interval is None:
+            raise InvalidRequest(
+                "Missing required param: recurring[interval].", code="parameter_missing", param="recurring[interval]"
+            )
+        return Interval(IntervalUnit(recurring.interval), recurring.interval_count)
+    if recurring.interval is not None or recurring.interval_count != 1:
+        raise InvalidRequest(
+            "Give recurring[interval] or recurring[send_every], not both.",
+            code="parameter_conflict",
+            param="recurring[send_every]",
+        )
+    return _SEND_EVERY[recurring.send_every]
+
+
 @writes("/v1/prices", kind=_KIND, params=CreatePrice, answer=PriceObject, rings=("webhooks",))
 async def create(call: Call, body: CreatePrice) -> Price:
     """Create a price."""
@@ -79,7 +110,7 @@ async def create(call: Call, body: CreatePrice) -> Price:
     new = NewPrice(
         currency=body.currency,
         unit_amount=body.unit_amount,
-        interval=None if recurring is None else Interval(IntervalUnit(recurring.interval), recurring.interval_count),
+        interval=None if recurring is None else _interval(recurring),
         product_id=body.product,
         product=None
         if inline is None

@@ -1,8 +1,8 @@
 """`/v1/products`: what is sold."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from gateway.api.deleted import DeletedObject
 from gateway.api.endpoint import DELETE, UPDATE, Call, Endpoint, Retrieve, reads, writes
@@ -11,12 +11,16 @@ from gateway.api.forms import Params
 from gateway.api.pagination import ListParams
 from gateway.db import catalog
 from gateway.db.pages import Page
+from gateway.domain.beginning import TRIAL_DAYS_MAX
 from gateway.domain.catalog import Product
 from gateway.services import catalog as services
 from gateway.services.catalog import ProductFields
 from gateway.wire.catalog import ProductObject
 
 _KIND: Final = "product"
+
+
+TrialDays = Annotated[int, Meta(ge=1, le=TRIAL_DAYS_MAX)]
 
 
 class CreateProduct(Params, frozen=True, kw_only=True):
@@ -26,6 +30,7 @@ class CreateProduct(Params, frozen=True, kw_only=True):
     active: bool = True
     description: Text | None = None
     metadata: Metadata = None
+    trial_period_days: TrialDays | None = None
 
 
 class UpdateProduct(Params, frozen=True, kw_only=True):
@@ -36,6 +41,7 @@ class UpdateProduct(Params, frozen=True, kw_only=True):
     description: Text | UnsetType | None = UNSET
     metadata: Metadata | UnsetType = UNSET
     default_price: Id | UnsetType | None = UNSET
+    trial_period_days: TrialDays | UnsetType | None = UNSET
 
 
 class ListProducts(ListParams, frozen=True, kw_only=True):
@@ -54,6 +60,7 @@ async def create(call: Call, body: CreateProduct) -> Product:
         active=body.active,
         description=body.description,
         metadata=metadata(body.metadata),
+        trial_period_days=body.trial_period_days,
     )
     return await services.create_product(
         call.conn, call.gateway, scope=call.scope, fields=fields, now=call.now, origin=call.origin
@@ -76,7 +83,7 @@ async def retrieve(call: Call, _: Retrieve) -> Product:
 )
 async def update(call: Call, body: UpdateProduct) -> Product:
     """Update a product."""
-    values = known(body, "name", "active", "description", "metadata")
+    values = known(body, "name", "active", "description", "metadata", "trial_period_days")
     names = given(body, without=frozenset({"expand", "default_price"}))
     if body.default_price is not UNSET:
         values["default_price_id"] = body.default_price

@@ -15,6 +15,8 @@ from gateway.api import (
     prices,
     products,
     refunds,
+    settings,
+    setup_intents,
     subscriptions,
     webhook_endpoints,
 )
@@ -26,6 +28,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     *prices.ENDPOINTS,
     *payment_methods.ENDPOINTS,
     *subscriptions.ENDPOINTS,
+    *setup_intents.ENDPOINTS,
     *invoices.ENDPOINTS,
     *charge_intents.ENDPOINTS,
     *charges.ENDPOINTS,
@@ -35,4 +38,5 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     *webhook_endpoints.ENDPOINTS,
     *clocks.ENDPOINTS,
     *account.ENDPOINTS,
+    *settings.ENDPOINTS,
 )

@@ -1,96 +1,37 @@
 """`/v1/subscriptions`: a customer's access."""
 
-from typing import Any, Final, Literal
+from datetime import UTC, datetime
+from typing import Any, Final
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UnsetType
 
 from gateway.api.endpoint import DELETE, UPDATE, Call, Endpoint, Retrieve, reads, writes
-from gateway.api.fields import Id, Metadata, Text, given, metadata
-from gateway.api.forms import Params
-from gateway.api.pagination import ListParams, UnixTime
+from gateway.api.fields import given, metadata
+from gateway.api.subscription_params import (
+    CancelSubscription,
+    CreateSubscription,
+    FeedbackParams,
+    ListSubscriptions,
+    ResumeSubscription,
+    UpdateSubscription,
+)
 from gateway.db import subscriptions
 from gateway.db.pages import Page
 from gateway.domain import metadata as merchant_metadata
+from gateway.domain.beginning import AnchorConfig, Schedule
+from gateway.domain.cancellation import CancellationDetails, CancellationFeedback
 from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.period import from_unix
 from gateway.domain.subscription import CancellationReason, Status, Subscription
+from gateway.services import contacts, pauses, times
 from gateway.services import subscriptions as services
-from gateway.services import times
+from gateway.services.catalog import CustomerFields
 from gateway.services.subscriptions import NewItem, PaymentBehavior, SubscriptionChanges
 from gateway.wire.subscription import SubscriptionObject
 
 _KIND: Final = "subscription"
 _RINGS: Final = ("collection", "webhooks")
 _ENDED: Final = "ended"
-
-
-class ItemParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """So many of a price."""
-
-    price: Id
-    quantity: int = 1
-    metadata: Metadata = None
-
-
-class CreateSubscription(Params, frozen=True, kw_only=True):
-    """A new subscription. Without `default_payment_method` the customer's default pays."""
-
-    customer: Id
-    items: list[ItemParams]
-    default_payment_method: Id | None = None
-    payment_behavior: Literal["allow_incomplete", "default_incomplete"] = "allow_incomplete"
-    collection_method: Literal["charge_automatically"] = "charge_automatically"
-    description: Text | None = None
-    metadata: Metadata = None
-    cancel_at: UnixTime | None = None
-    cancel_at_period_end: bool = False
-
-
-class UpdateSubscription(Params, frozen=True, kw_only=True):
-    """What to change; an empty value clears a field. A subscription that has ended is frozen."""
-
-    description: Text | UnsetType | None = UNSET
-    metadata: Metadata | UnsetType = UNSET
-    cancel_at: UnixTime | UnsetType | None = UNSET
-    cancel_at_period_end: bool | UnsetType = UNSET
-
-
-class CancellationDetailsParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who wanted it to end."""
-
-    reason: Literal["customer", "merchant"] = "merchant"
-
-
-class CancelSubscription(Params, frozen=True, kw_only=True):
-    """End it now. What was billed stays as it is: nothing is prorated."""
-
-    cancellation_details: CancellationDetailsParams | None = None
-    invoice_now: Literal[False] = False
-    prorate: Literal[False] = False
-
-
-class ListSubscriptions(ListParams, frozen=True, kw_only=True):
-    """Which subscriptions; without `status` those that have not ended."""
-
-    customer: Id | None = None
-    price: Id | None = None
-    test_clock: Id | None = None
-    status: (
-        Literal[
-            "pending",
-            "incomplete",
-            "incomplete_expired",
-            "trialing",
-            "active",
-            "past_due",
-            "unpaid",
-            "paused",
-            "canceled",
-            "ended",
-            "all",
-        ]
-        | None
-    ) = None
 
 
 @writes("/v1/subscriptions", kind=_KIND, params=CreateSubscription, answer=SubscriptionObject, rings=_RINGS)
@@ -104,28 +45,88 @@ async def create(call: Call, body: CreateSubscription) -> Subscription:
         )
         for index, item in enumerate(body.items)
     ]
-    made = await services.create(
+    if body.cancel_at_period_end and (body.cancel_at is not None or body.end_date is not None):
+        raise _both("cancel_at_period_end", "cancel_at" if body.end_date is None else "end_date")
+    if body.cancel_at is not None and body.end_date is not None:
+        raise _both("cancel_at", "end_date")
+    ends_at = body.cancel_at if body.end_date is None else body.end_date
+    customer_id = await _customer(call, body)
+    return await services.create(
         call.conn,
         call.gateway,
         scope=call.scope,
-        customer_id=body.customer,
+        customer_id=customer_id,
         items=items,
         default_payment_method_id=body.default_payment_method,
         payment_behavior=PaymentBehavior(body.payment_behavior),
         description=body.description,
         metadata=merchant_metadata.merge({}, metadata(body.metadata)),
-        cancel_at=from_unix(body.cancel_at) if body.cancel_at is not None else None,
-        now=await times.of_customer(call.conn, call.scope, body.customer, call.now),
+        cancel_at=None if ends_at is None else _moment(ends_at, "end_date"),
+        cancel_at_period_end=body.cancel_at_period_end,
+        schedule=_schedule(body),
+        now=await times.of_customer(call.conn, call.scope, customer_id, call.now),
         origin=call.origin,
     )
-    if not body.cancel_at_period_end:
-        return made
-    if body.cancel_at is not None:
+
+
+def _both(first: str, second: str) -> InvalidRequest:
+    return InvalidRequest(f"Give {first} or {second}, not both.", code="parameter_conflict", param=second)
+
+
+def _moment(value: int | str, param: str) -> datetime:
+    """An instant in unix seconds, or the beginning of a day."""
+    if isinstance(value, int):
+        return from_unix(value)
+    try:
+        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
         raise InvalidRequest(
-            "Give cancel_at or cancel_at_period_end, not both.", code="parameter_conflict", param="cancel_at"
-        )
-    changes = SubscriptionChanges(given=frozenset({"cancel_at_period_end"}), cancel_at_period_end=True)
-    return await _change(call, made.id, changes)
+            f"{param} must be unix seconds or a day like 2027-01-31.", code="parameter_invalid", param=param
+        ) from None
+
+
+def _schedule(body: CreateSubscription) -> Schedule:
+    config = body.billing_cycle_anchor_config
+    if body.trial_end == "now" and body.trial_period_days is not None:
+        raise _both("trial_end", "trial_period_days")
+    return Schedule(
+        trial_days=0 if body.trial_end == "now" else body.trial_period_days,
+        trial_end=from_unix(body.trial_end) if isinstance(body.trial_end, int) else None,
+        start_date=None if body.start_date is None else _moment(body.start_date, "start_date"),
+        billing_cycle_anchor=None if body.billing_cycle_anchor is None else from_unix(body.billing_cycle_anchor),
+        anchor_config=None
+        if config is None
+        else AnchorConfig(
+            month=config.month,
+            day_of_month=config.day_of_month,
+            hour=config.hour,
+            minute=config.minute,
+            second=config.second,
+        ),
+    )
+
+
+async def _customer(call: Call, body: CreateSubscription) -> str:
+    """The customer's id; exactly one of `customer` and `customer_data` says who it is (PM-06)."""
+    inline = body.customer_data
+    if inline is None:
+        if body.customer is None:
+            raise InvalidRequest("Missing required param: customer.", code="parameter_missing", param="customer")
+        return body.customer
+    if body.customer is not None:
+        raise _both("customer", "customer_data")
+    names = [part for part in (inline.first_name, inline.last_name) if part]
+    found = await contacts.customer_for(
+        call.conn,
+        call.gateway,
+        scope=call.scope,
+        fields=CustomerFields(
+            given=frozenset(), email=inline.email, phone=inline.phone, name=inline.name or " ".join(names) or None
+        ),
+        now=call.now,
+        origin=call.origin,
+    )
+    return found.id
 
 
 async def _change(call: Call, subscription_id: str, changes: SubscriptionChanges) -> Subscription:
@@ -168,6 +169,7 @@ async def update(call: Call, body: UpdateSubscription) -> Subscription:
             "Give cancel_at or cancel_at_period_end, not both.", code="parameter_conflict", param="cancel_at"
         )
     before = await _found(call)
+    details = body.cancellation_details
     changes = SubscriptionChanges(
         given=given(body, without=frozenset({"expand"})),
         description=None if isinstance(body.description, UnsetType) else body.description,
@@ -176,8 +178,14 @@ async def update(call: Call, body: UpdateSubscription) -> Subscription:
         else merchant_metadata.merge(before.metadata, body.metadata),
         cancel_at=None if isinstance(body.cancel_at, UnsetType | None) else from_unix(body.cancel_at),
         cancel_at_period_end=body.cancel_at_period_end is True,
+        details=None if isinstance(details, UnsetType) else _details(details),
     )
     return await _change(call, call.id, changes)
+
+
+def _details(params: FeedbackParams) -> CancellationDetails:
+    feedback = None if params.feedback is None else CancellationFeedback(params.feedback)
+    return CancellationDetails(comment=params.comment, feedback=feedback)
 
 
 async def _cancel(call: Call, body: CancelSubscription) -> Subscription:
@@ -188,6 +196,7 @@ async def _cancel(call: Call, body: CancelSubscription) -> Subscription:
         scope=call.scope,
         subscription_id=call.id,
         reason=CancellationReason.MERCHANT if details is None else CancellationReason(details.reason),
+        details=None if details is None else _details(details),
         now=await times.of_subscription(call.conn, call.scope, call.id, call.now),
         origin=call.origin,
     )
@@ -218,6 +227,39 @@ async def cancel(call: Call, body: CancelSubscription) -> Subscription:
     return await _cancel(call, body)
 
 
+@writes("/v1/subscriptions/{id:str}/pause", kind=_KIND, params=Retrieve, answer=SubscriptionObject, rings=_RINGS)
+async def pause(call: Call, _: Retrieve) -> Subscription:
+    """Bill and pull nothing until it is resumed."""
+    return await pauses.pause(
+        call.conn,
+        call.gateway,
+        scope=call.scope,
+        subscription_id=call.id,
+        now=await times.of_subscription(call.conn, call.scope, call.id, call.now),
+        origin=call.origin,
+    )
+
+
+@writes(
+    "/v1/subscriptions/{id:str}/resume",
+    kind=_KIND,
+    params=ResumeSubscription,
+    answer=SubscriptionObject,
+    rings=_RINGS,
+)
+async def resume(call: Call, body: ResumeSubscription) -> Subscription:
+    """Go on after a pause; what passed meanwhile is never billed."""
+    return await pauses.resume(
+        call.conn,
+        call.gateway,
+        scope=call.scope,
+        subscription_id=call.id,
+        re_anchor=body.billing_cycle_anchor == "now",
+        now=await times.of_subscription(call.conn, call.scope, call.id, call.now),
+        origin=call.origin,
+    )
+
+
 @reads("/v1/subscriptions", kind=_KIND, params=ListSubscriptions, answer=SubscriptionObject, is_list=True)
 async def listed(call: Call, query: ListSubscriptions) -> Page[Subscription]:
     """List subscriptions."""
@@ -235,4 +277,4 @@ async def listed(call: Call, query: ListSubscriptions) -> Page[Subscription]:
     )
 
 
-ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (create, retrieve, update, delete, cancel, listed)
+ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (create, retrieve, update, delete, cancel, pause, resume, listed)

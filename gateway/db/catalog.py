@@ -6,7 +6,7 @@ Reads take the caller's scope; `load_…` are for workers.
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 
 from gateway.db import bulk, keys, pages, rows, schema
 from gateway.db.engine import Connection
@@ -54,6 +54,19 @@ async def customers_of_clock(conn: Connection, scope: Scope, test_clock_id: str)
         rows.in_scope(_CUSTOMERS, scope), _CUSTOMERS.c.test_clock_id == test_clock_id, ~_CUSTOMERS.c.deleted
     )
     return [_customer(row) for row in await conn.execute(query.order_by(_CUSTOMERS.c.id))]
+
+
+async def customers_by_contact(
+    conn: Connection, scope: Scope, *, email: str | None, phone: str | None
+) -> list[Customer]:
+    """The caller's customers with this e-mail address, in any case, or this phone number; at most two."""
+    t = _CUSTOMERS
+    same = [
+        *([] if email is None else [func.lower(t.c.email) == email.lower()]),
+        *([] if phone is None else [t.c.phone == phone]),
+    ]
+    query = select(t).where(rows.in_scope(t, scope), ~t.c.deleted, or_(*same)).order_by(t.c.id).limit(2)
+    return [_customer(row) for row in await conn.execute(query)]
 
 
 async def page_customers(

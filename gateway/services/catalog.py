@@ -50,6 +50,7 @@ class ProductFields:
     description: str | None = None
     metadata: Metadata = field(default_factory=dict)
     default_price_id: str | None = None
+    trial_period_days: int | None = None
 
 
 def moved(before: Any, after: Any, event: EventType, now: datetime) -> Moved[Any]:
@@ -206,6 +207,7 @@ async def create_product(
         updated_at=now,
         name=_product_name(fields.name),
         active=fields.active,
+        trial_period_days=fields.trial_period_days,
         description=fields.description,
         metadata=merchant_metadata.merge({}, fields.metadata),
     )
@@ -248,7 +250,12 @@ async def update_product(
     changes = kept(
         fields.given,
         fields,
-        {"active": "active", "description": "description", "default_price_id": "default_price_id"},
+        {
+            "active": "active",
+            "description": "description",
+            "default_price_id": "default_price_id",
+            "trial_period_days": "trial_period_days",
+        },
     )
     if "name" in fields.given:
         changes["name"] = _product_name(fields.name)

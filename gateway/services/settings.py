@@ -1,6 +1,6 @@
 """What merchants decided, with the operator's defaults where they did not; and changing it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -41,8 +41,10 @@ async def policies(conn: Connection, gateway: Gateway, account_ids: Iterable[str
     return {key: policy_of(gateway, account.settings) for key, account in found.items()}
 
 
-async def change(conn: Connection, *, account_id: str, settings: AccountSettings) -> Account:
-    """Put new settings in the place of the old ones. They hold for what begins from now on (ST-66).
+async def change(
+    conn: Connection, *, account_id: str, changed: Callable[[AccountSettings], AccountSettings]
+) -> Account:
+    """Change settings as `changed` says. They hold for what begins from now on (ST-66).
 
     Raises:
         NotFound: there is no such merchant.
@@ -50,6 +52,6 @@ async def change(conn: Connection, *, account_id: str, settings: AccountSettings
     before = await accounts.get(conn, account_id, lock=True)
     if before is None:
         raise NotFound("account", account_id)
-    after = replace(before, settings=settings)
+    after = replace(before, settings=changed(before.settings))
     await accounts.save(conn, after)
     return after

@@ -75,6 +75,7 @@ class ProductObject(Struct, frozen=True, kw_only=True):
     name: str
     purchase_type: Literal["recurring"] = "recurring"
     type: Literal["service"] = "service"
+    trial_period_days: int | None
     updated: int
 
 
@@ -196,6 +197,7 @@ def product(value: Product, _related: Related) -> ProductObject:
         livemode=value.scope.livemode,
         metadata=value.metadata,
         name=value.name,
+        trial_period_days=value.trial_period_days,
         updated=to_unix(value.updated_at),
     )
 

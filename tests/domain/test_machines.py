@@ -1,7 +1,7 @@
 """Every state against every verb. The tables below are PRODUCT's diagrams, written down a second time."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -10,9 +10,11 @@ import pytest
 
 from gateway.domain import charge as charges
 from gateway.domain import charge_intent as intents
+from gateway.domain import course
 from gateway.domain import invoice as invoices
 from gateway.domain import mandate as mandates
 from gateway.domain import refund as refunds
+from gateway.domain import setup_intent as setups
 from gateway.domain import subscription as subscriptions
 from gateway.domain import test_clock as clocks
 from gateway.domain.dunning import RetryPolicy
@@ -26,7 +28,8 @@ WHY = StatusReason("a reason")
 HASH = factories.some_hash("transaction")
 LIVE = ("pending", "incomplete", "trialing", "active", "past_due", "unpaid", "paused")
 PAYABLE = ("requires_payment_method", "requires_action", "failed", "reversed")
-LATER = NOW + timedelta(days=1)
+DAY = timedelta(days=1)
+LATER = NOW + DAY
 
 Verb = Callable[[Any], Moved[Any]]
 
@@ -43,7 +46,7 @@ class Machine:
 
 
 SUBSCRIPTION = Machine(
-    factories.subscription,
+    lambda **changes: factories.subscription(activated_at=NOW, **changes),
     subscriptions.Status,
     {
         "require_customer": lambda s: subscriptions.require_customer(s, WHY, NOW),
@@ -53,6 +56,14 @@ SUBSCRIPTION = Machine(
         "mark_past_due": lambda s: subscriptions.mark_past_due(s, WHY, NOW),
         "mark_unpaid": lambda s: subscriptions.mark_unpaid(s, WHY, NOW),
         "cancel": lambda s: subscriptions.cancel(s, CancellationReason.MERCHANT, NOW),
+        "pause": lambda s: course.pause(s, NOW),
+        "resume": lambda s: course.resume(s, NOW, re_anchor=False, owes=False, notice=DAY),
+        "resume_owing": lambda s: course.resume(s, NOW, re_anchor=True, owes=True, notice=DAY),
+        "resume_trial": lambda s: course.resume(
+            replace(s, activated_at=None, trial_end=LATER, period_index=0), NOW, re_anchor=True, owes=False, notice=DAY
+        ),
+        "announce_trial_end": lambda s: course.announce_trial_end(s, NOW),
+        "draw_on": lambda s: course.draw_on(s, "pm_2", "mandate_2", NOW),
         "change": lambda s: subscriptions.change(
             s, description="x", metadata={}, ends_at=None, cancel_at_period_end=False, now=NOW
         ),
@@ -65,6 +76,12 @@ SUBSCRIPTION = Machine(
         "mark_past_due": {"active": "past_due", "past_due": "past_due", "trialing": "past_due"},
         "mark_unpaid": {"past_due": "unpaid"},
         "cancel": dict.fromkeys(LIVE, "canceled"),
+        "pause": dict.fromkeys(("active", "past_due", "trialing"), "paused"),
+        "resume": {"paused": "active"},
+        "resume_owing": {"paused": "past_due"},
+        "resume_trial": {"paused": "trialing"},
+        "announce_trial_end": {"trialing": "trialing"},
+        "draw_on": {state: state for state in LIVE},
         "change": {state: state for state in LIVE},
     },
     (IllegalTransition, InvalidRequest),
@@ -161,6 +178,30 @@ MANDATE = Machine(
         "revoke": {"pending": "revoked", "signed": "revoked", "active": "revoked", "revoked": "revoked"},
     },
 )
+SETUP = Machine(
+    factories.setup_intent,
+    setups.Status,
+    {
+        "ask": lambda i: setups.ask(i, factories.mandate(), NOW),
+        "confirm": lambda i: setups.confirm(i, NOW, register=True),
+        "start": lambda i: setups.start(i, "tx_1"),
+        "postpone": lambda i: setups.postpone(i, WHY, LATER),
+        "refuse_wallet": lambda i: setups.refuse(i, WHY, NOW, same_wallet=False),
+        "refuse_signature": lambda i: setups.refuse(i, WHY, NOW, same_wallet=True),
+        "succeed": lambda i: setups.succeed(i, WHY, NOW),
+        "cancel": lambda i: setups.cancel(i, WHY, NOW),
+    },
+    {
+        "ask": {"requires_payment_method": "requires_action"},
+        "confirm": {"requires_action": "processing"},
+        "start": {"processing": "processing"},
+        "postpone": {"processing": "processing"},
+        "refuse_wallet": {"processing": "requires_payment_method"},
+        "refuse_signature": {"processing": "requires_action"},
+        "succeed": dict.fromkeys(("requires_payment_method", "requires_action", "processing"), "succeeded"),
+        "cancel": dict.fromkeys(("requires_payment_method", "requires_action", "processing"), "canceled"),
+    },
+)
 CLOCK = Machine(
     lambda **changes: factories.clock(**(changes | {"target_at": LATER if changes["status"] == "advancing" else None})),
     clocks.Status,
@@ -184,6 +225,7 @@ MACHINES = {
     "refund": REFUND,
     "mandate": MANDATE,
     "test_clock": CLOCK,
+    "setup_intent": SETUP,
 }
 CASES = [
     pytest.param(machine, verb, state, id=f"{name}-{verb}-from-{state}")
@@ -203,7 +245,8 @@ def test_a_verb_leads_where_the_diagram_says_or_is_refused(machine: Machine, ver
         return
     moved = machine.verbs[verb](before)
     assert moved.value.status == target
-    assert moved.before == before
+    assert moved.before is not None
+    assert moved.before.status == before.status
     assert {(change.source, change.target) for change in moved.changes} <= {(state, target)}
     assert bool(moved.changes) or state == target
 
@@ -218,6 +261,7 @@ def test_every_table_names_every_state(name: str) -> None:
         "mandate": mandates,
         "refund": refunds,
         "test_clock": clocks,
+        "setup_intent": setups,
     }[name]
     assert set(module.TRANSITIONS) == set(MACHINES[name].states)
 
@@ -288,3 +332,32 @@ def test_a_clock_goes_forward_and_not_too_far() -> None:
     with pytest.raises(ValueError, match="not between"):
         clocks.step(halfway, NOW)
     assert clocks.arrive(halfway).value.frozen_at == LATER
+
+
+def test_c08_a_trial_becomes_active_by_its_first_payment_and_is_activated_then() -> None:
+    trial = factories.subscription(status=subscriptions.Status.TRIALING, expires_at=None, trial_end=NOW)
+    paid = subscriptions.renew(trial, LATER)
+    assert (paid.value.status, paid.value.activated_at) == (subscriptions.Status.ACTIVE, LATER)
+    assert [event.type for event in paid.events] == ["customer.subscription.activated", "customer.subscription.updated"]
+
+
+def test_c14_the_grace_runs_from_the_first_failure_and_ends_with_the_payment() -> None:
+    first = subscriptions.mark_past_due(factories.active_subscription(), WHY, NOW, grace=5 * DAY).value
+    again = subscriptions.mark_past_due(first, WHY, LATER, grace=9 * DAY).value
+    assert (first.grace_ends_at, again.grace_ends_at) == (NOW + 5 * DAY, NOW + 5 * DAY)
+    assert subscriptions.due(again, NOW + 5 * DAY) is subscriptions.Due.CANCEL
+    assert course.ending_reason(again, NOW + 5 * DAY) is CancellationReason.PAYMENT_FAILED
+    assert subscriptions.renew(again, LATER).value.grace_ends_at is None
+
+
+def test_a_re_anchored_grid_goes_on_counting_periods() -> None:
+    paused = factories.active_subscription(status=subscriptions.Status.PAUSED, period_index=3)
+    resumed = course.resume(paused, LATER, re_anchor=True, owes=False, notice=DAY).value
+    assert subscriptions.due(resumed, LATER) is subscriptions.Due.RENEW
+    assert (resumed.next_period.index, resumed.next_period.start) == (4, LATER)
+
+
+def test_st51_the_notice_of_a_short_period_is_given_when_it_begins() -> None:
+    current = factories.active_subscription().current_period
+    assert course.notice_at(current, 3 * DAY) == current.end - 3 * DAY
+    assert course.notice_at(current, 45 * DAY) == current.start

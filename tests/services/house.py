@@ -207,6 +207,7 @@ class House:
     async def go_to(self, at: datetime) -> None:
         """Move rows and chain to `at`, and do what is due there."""
         self.now = at
+        self.chain.mine(timestamp=max(self.chain.head_timestamp + 1, to_unix(at)))
         await self.pump()
 
     async def renew(self, subscription: Subscription) -> None:

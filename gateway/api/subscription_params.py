@@ -1,0 +1,136 @@
+"""What requests about subscriptions may carry."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from gateway.api.fields import Id, Metadata, Text, Word
+from gateway.api.forms import Params
+from gateway.api.pagination import ListParams, UnixTime
+
+Day = Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+
+
+class ItemParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """So many of a price."""
+
+    price: Id
+    quantity: int = 1
+    metadata: Metadata = None
+
+
+class CustomerData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A customer in place of an id: the one with this e-mail or phone, or a new one (PM-07)."""
+
+    email: Word | None = None
+    phone: Word | None = None
+    name: Word | None = None
+    first_name: Word | None = None
+    last_name: Word | None = None
+
+
+class AnchorConfigParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parts of the moment at which periods begin, in UTC."""
+
+    month: int | None = None
+    day_of_month: int | None = None
+    hour: int | None = None
+    minute: int | None = None
+    second: int | None = None
+
+
+class CreateSubscription(Params, frozen=True, kw_only=True):
+    """A new subscription. Without `default_payment_method` the customer's default pays.
+
+    `start_date` and `end_date` are unix seconds or days like 2027-01-31, which begin at midnight UTC.
+    """
+
+    customer: Id | None = None
+    customer_data: CustomerData | None = None
+    items: list[ItemParams]
+    default_payment_method: Id | None = None
+    payment_behavior: Literal["allow_incomplete", "default_incomplete"] = "allow_incomplete"
+    collection_method: Literal["charge_automatically"] = "charge_automatically"
+    description: Text | None = None
+    metadata: Metadata = None
+    cancel_at: UnixTime | None = None
+    cancel_at_period_end: bool = False
+    end_date: UnixTime | Day | None = None
+    start_date: UnixTime | Day | None = None
+    billing_cycle_anchor: UnixTime | None = None
+    billing_cycle_anchor_config: AnchorConfigParams | None = None
+    trial_period_days: int | None = None
+    trial_end: UnixTime | Literal["now"] | None = None
+
+
+class FeedbackParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was said about leaving."""
+
+    comment: Text | None = None
+    feedback: (
+        Literal[
+            "customer_service",
+            "low_quality",
+            "missing_features",
+            "other",
+            "switched_service",
+            "too_complex",
+            "too_expensive",
+            "unused",
+        ]
+        | None
+    ) = None
+
+
+class UpdateSubscription(Params, frozen=True, kw_only=True):
+    """What to change; an empty value clears a field. A subscription that has ended is frozen."""
+
+    description: Text | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType = UNSET
+    cancel_at: UnixTime | UnsetType | None = UNSET
+    cancel_at_period_end: bool | UnsetType = UNSET
+    cancellation_details: FeedbackParams | UnsetType = UNSET
+
+
+class CancellationDetailsParams(FeedbackParams, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who wanted it to end, and what was said about it."""
+
+    reason: Literal["customer", "merchant"] = "merchant"
+
+
+class CancelSubscription(Params, frozen=True, kw_only=True):
+    """End it now. What was billed stays as it is: nothing is prorated."""
+
+    cancellation_details: CancellationDetailsParams | None = None
+    invoice_now: Literal[False] = False
+    prorate: Literal[False] = False
+
+
+class ResumeSubscription(Params, frozen=True, kw_only=True):
+    """Where its periods begin after the pause: `now`, or where they did before (`unchanged`)."""
+
+    billing_cycle_anchor: Literal["now", "unchanged"] = "now"
+
+
+class ListSubscriptions(ListParams, frozen=True, kw_only=True):
+    """Which subscriptions; without `status` those that have not ended."""
+
+    customer: Id | None = None
+    price: Id | None = None
+    test_clock: Id | None = None
+    status: (
+        Literal[
+            "pending",
+            "incomplete",
+            "incomplete_expired",
+            "trialing",
+            "active",
+            "past_due",
+            "unpaid",
+            "paused",
+            "canceled",
+            "ended",
+            "all",
+        ]
+        | None
+    ) = None
