@@ -6,9 +6,11 @@ from typing import Final
 
 import msgspec
 
+from chain.eip712 import DOMAIN_NAME, DOMAIN_VERSION, domain_separator
 from chain.errors import ArtifactInvalid
 from chain.port import ChainPort
 from chain.primitives import Address
+from chain.words import uint_word
 
 MANDATES: Final = "DuesMandates"
 
@@ -106,15 +108,27 @@ def same_code(artifact: Artifact, deployed: bytes) -> bool:
 async def verify_deployment(chain: ChainPort, contract: Address, contract_name: str = MANDATES) -> None:
     """Make sure that `contract` runs the code that this version of Dues was generated with.
 
+    Of `DuesMandates` the values that its constructor wrote into the code are compared too: a foreign domain separator
+    would let signatures for another contract count.
+
     Raises:
-        ArtifactInvalid: no code there, or other code.
+        ArtifactInvalid: no code there, other code, or values of another chain or address in it.
         RpcUnavailable: the node could not be asked.
     """
     deployed = await chain.code(contract)
     if not deployed:
         raise ArtifactInvalid(f"no contract at {contract} on chain {chain.chain_id}")
-    if not same_code(load(contract_name), deployed):
+    artifact = load(contract_name)
+    if not same_code(artifact, deployed):
         raise ArtifactInvalid(f"the code at {contract} on chain {chain.chain_id} is not {contract_name} as generated")
+    if contract_name == MANDATES:
+        separator = domain_separator(DOMAIN_NAME, DOMAIN_VERSION, chain.chain_id, contract)
+        foreign = _immutables(artifact, deployed) - {uint_word(chain.chain_id), separator}
+        if foreign:
+            raise ArtifactInvalid(
+                f"the code at {contract} on chain {chain.chain_id} is {contract_name} made for another chain or "
+                f"address: it holds 0x{min(foreign).hex()}"
+            )
 
 
 def names() -> tuple[str, ...]:
@@ -130,6 +144,10 @@ def _blanked(code: bytes, artifact: Artifact) -> bytes:
     for reference in artifact.immutable_references:
         blanked[reference.start : reference.start + reference.length] = bytes(reference.length)
     return bytes(blanked)
+
+
+def _immutables(artifact: Artifact, deployed: bytes) -> set[bytes]:
+    return {deployed[each.start : each.start + each.length] for each in artifact.immutable_references}
 
 
 def _text(contract_name: str) -> bytes:

@@ -177,7 +177,7 @@ class JsonRpcChain:
         """See `ChainPort.calls`. A call that the node itself refuses is returned as `RpcRejected`, not raised."""
 
         def read(outcomes: list[Outcome]) -> list[bytes | Exception]:
-            return [_call_answer(outcome) for outcome in outcomes]
+            return [call_answer(outcome) for outcome in outcomes]
 
         calls = [
             RpcCall("eth_call", [{"from": sender, "to": to, "data": "0x" + data.hex()}, BlockTag.LATEST])
@@ -247,7 +247,8 @@ def _first_quantity(outcomes: list[Outcome]) -> int:
     return read_quantity(_result(outcomes[0]))
 
 
-def _call_answer(outcome: Outcome) -> bytes | Exception:
+def call_answer(outcome: Outcome) -> bytes | Exception:
+    """What an `eth_call` came to: its answer, `CallReverted`, or the node's refusal of the call itself."""
     if not isinstance(outcome, RpcRejected):
         return read_bytes(outcome)
     if outcome.code == _REVERT_CODE or any(word in outcome.message.lower() for word in _REVERT_WORDS):

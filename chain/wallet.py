@@ -27,10 +27,11 @@ _POLL_SECONDS: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """An account with its key."""
+    """An account with its key. `policy` is what it is willing to pay."""
 
     chain: ChainPort
     signer: Signer
+    policy: FeePolicy = FEE_POLICY
 
     @property
     def address(self) -> Address:
@@ -52,7 +53,7 @@ class Wallet:
                 to=to,
                 data=data,
                 gas=gas,
-                fees=market_fees(head.base_fee_per_gas, FEE_POLICY),
+                fees=market_fees(head.base_fee_per_gas, self.policy),
             )
         )
         [(result, words)] = await self.chain.send([signed.raw])
