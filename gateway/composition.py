@@ -13,7 +13,9 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Final
 
+from chain.administration import are_operators, are_tokens_allowed
 from chain.artifacts import verify_deployment
+from chain.checksum import checksum
 from chain.errors import ArtifactInvalid, ChainError, WrongChain
 from chain.json_rpc import JsonRpcChain
 from chain.local_node import DevelopmentChain
@@ -133,31 +135,43 @@ async def startup_problems(house: House) -> list[str]:
 
     An endpoint that does not answer is no reason: it may come back, and its chain is checked at every call anyway.
     """
-    found = problems_of_settings(house.config)
-    return found + problems_of_facts(house.config, await facts_of(house))
+    return problems_of_settings(house.config) + problems_of_facts(house.config, await facts_of(house))
 
 
 async def facts_of(house: House) -> Facts:
-    """Ask database and chains what the start-up checks want to know."""
+    """What is out there: schema, chains, our contract's code, and what its owner lets our signers and tokens do."""
     chain_ids: dict[int, int] = {}
-    has_contract: dict[int, bool] = {}
+    faults: dict[int, str] = {}
+    idle: dict[int, tuple[str, ...]] = {}
+    forbidden: dict[int, tuple[str, ...]] = {}
     for chain_id, chain in house.chains.items():
+        contract = house.gateway.networks[chain_id].contract
         try:
-            await verify_deployment(chain, house.gateway.networks[chain_id].contract)
-            chain_ids[chain_id], has_contract[chain_id] = chain_id, True
+            await verify_deployment(chain, contract)
+            chain_ids[chain_id] = chain_id
+            signers = [signer.address for signer in house.signers.get(chain_id, ())]
+            tokens = [token.address for token in house.gateway.tokens.values() if token.chain_id == chain_id]
+            idle[chain_id] = _refused(signers, await are_operators(chain, contract, signers))
+            forbidden[chain_id] = _refused(tokens, await are_tokens_allowed(chain, contract, tokens))
         except WrongChain as error:
             chain_ids[chain_id] = error.found
-        except ArtifactInvalid:
-            chain_ids[chain_id], has_contract[chain_id] = chain_id, False
+        except ArtifactInvalid as error:
+            chain_ids[chain_id], faults[chain_id] = chain_id, str(error)
         except ChainError:
             continue
     return Facts(
         schema=await migrate.current(house.config.database_url.reveal()),
         expected_schema=migrate.head(),
         chain_ids=chain_ids,
-        has_contract=has_contract,
+        contract_faults=faults,
         signer_accounts={chain_id: tuple(s.address for s in signers) for chain_id, signers in house.signers.items()},
+        idle_signers=idle,
+        forbidden_tokens=forbidden,
     )
+
+
+def _refused(accounts: list[Address], allowed: list[bool]) -> tuple[str, ...]:
+    return tuple(checksum(account) for account, yes in zip(accounts, allowed, strict=True) if not yes)
 
 
 def _network(chain: settings.Chain) -> Network:

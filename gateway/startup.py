@@ -43,15 +43,20 @@ class Facts:
         schema: revision of the database, None when it is empty.
         expected_schema: revision that this version of Dues was written for.
         chain_ids: what the endpoints of each configured chain say they serve; absent when none answered.
-        has_contract: whether our code stands at the configured address, by chain; absent when nobody answered.
+        contract_faults: what is wrong with the code at the configured address, by chain; absent when it is ours, or
+            when nobody answered.
         signer_accounts: accounts whose keys were opened, by chain.
+        idle_signers: those of them that the contract does not let charge.
+        forbidden_tokens: configured tokens that new mandates may not name.
     """
 
     schema: str | None
     expected_schema: str
     chain_ids: Mapping[int, int] = field(default_factory=dict)
-    has_contract: Mapping[int, bool] = field(default_factory=dict)
+    contract_faults: Mapping[int, str] = field(default_factory=dict)
     signer_accounts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    idle_signers: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    forbidden_tokens: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 def problems_of_settings(config: Config) -> list[str]:
@@ -94,10 +99,17 @@ def problems_of_facts(config: Config, facts: Facts) -> list[str]:
         served = facts.chain_ids.get(chain.chain_id)
         if served is not None and served != chain.chain_id:
             found.append(f"chains: the endpoint of chain {chain.chain_id} ({chain.name}) serves chain {served}")
-        elif facts.has_contract.get(chain.chain_id) is False:
+        elif fault := facts.contract_faults.get(chain.chain_id):
             found.append(
-                f"chains: no DuesMandates of this version at {chain.contract} on chain {chain.chain_id} ({chain.name})"
+                f"chains: {fault}; deploy this version's with `dues contract deploy`, or correct `contract` of "
+                f"chain {chain.chain_id} ({chain.name})"
             )
+    found += [
+        f"signers: {account} may not charge on chain {chain_id}; the contract's owner lets it with "
+        f"`dues contract operators add {account}`"
+        for chain_id, accounts in facts.idle_signers.items()
+        for account in accounts
+    ]
     if config.mode == "live":
         found += [
             f"signers: {account} on chain {chain_id} is a public development account; anybody can empty it"
@@ -106,6 +118,16 @@ def problems_of_facts(config: Config, facts: Facts) -> list[str]:
             if account.lower() in _DEVELOPMENT_ACCOUNTS
         ]
     return found
+
+
+def warnings_of_facts(facts: Facts) -> list[str]:
+    """What is worth knowing and stops no start: mandates of a token that is no longer allowed are still collected."""
+    return [
+        f"tokens: {token} is not allowed on chain {chain_id}: nobody can subscribe with it; the contract's owner "
+        f"allows it with `dues contract tokens add {token}`"
+        for chain_id, tokens in facts.forbidden_tokens.items()
+        for token in tokens
+    ]
 
 
 def _chain_problems(config: Config) -> list[str]:

@@ -1,11 +1,17 @@
 """What long-running commands share: settings, logs, start-up checks. Entry points only."""
 
+import logging
+from typing import Final
+
 import click
 
 from gateway import log
 from gateway.cli.app import CommandFailed, Invocation
-from gateway.composition import House, startup_problems
+from gateway.composition import House, facts_of
 from gateway.config import Config
+from gateway.startup import problems_of_facts, problems_of_settings, warnings_of_facts
+
+_log: Final = logging.getLogger(__name__)
 
 
 def prepared(context: click.Context) -> Config:
@@ -24,11 +30,14 @@ def prepared(context: click.Context) -> Config:
 
 
 async def refuse_unfit(house: House) -> None:
-    """End a start that would not be safe.
+    """End a start that would not be safe; what is only worth knowing is logged.
 
     Raises:
         CommandFailed: all reasons, in one line.
     """
-    problems = await startup_problems(house)
+    facts = await facts_of(house)
+    problems = problems_of_settings(house.config) + problems_of_facts(house.config, facts)
+    for warning in warnings_of_facts(facts):
+        _log.warning("%s", warning)
     if problems:
         raise CommandFailed(f"refusing to start in {house.config.mode} mode: {'; '.join(problems)}.")

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from gateway.config import Api, Chain, Config, Secret, Signer
-from gateway.startup import Facts, problems_of_facts, problems_of_settings
+from gateway.startup import Facts, problems_of_facts, problems_of_settings, warnings_of_facts
 
 PEPPER = Secret("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c")
 CHAIN = Chain(
@@ -24,7 +24,6 @@ FINE = Facts(
     schema="0001",
     expected_schema="0001",
     chain_ids={8453: 8453},
-    has_contract={8453: True},
     signer_accounts={8453: ("0x" + "1" * 40,)},
 )
 
@@ -70,7 +69,14 @@ def test_live_mode_refuses_what_is_only_fit_for_development(config: Config, name
         (Facts(schema="0000", expected_schema="0001"), "run `dues migrate`"),
         (Facts(schema=None, expected_schema="0001"), "its schema is empty"),
         (Facts(schema="0001", expected_schema="0001", chain_ids={8453: 1}), "serves chain 1"),
-        (Facts(schema="0001", expected_schema="0001", has_contract={8453: False}), "no DuesMandates"),
+        (
+            Facts(schema="0001", expected_schema="0001", contract_faults={8453: "no contract at 0xaa"}),
+            "no contract at 0xaa; deploy this version's",
+        ),
+        (
+            Facts(schema="0001", expected_schema="0001", idle_signers={8453: ("0x0b",)}),
+            "0x0b may not charge on chain 8453; the contract's owner lets it with `dues contract operators add 0x0b`",
+        ),
         (
             Facts(
                 schema="0001",
@@ -83,6 +89,14 @@ def test_live_mode_refuses_what_is_only_fit_for_development(config: Config, name
 )
 def test_facts_that_contradict_the_settings_are_named(facts: Facts, named: str) -> None:
     assert any(named in problem for problem in problems_of_facts(LIVE, facts))
+
+
+def test_a_token_that_the_owner_forbids_is_told_and_stops_nothing() -> None:
+    """Mandates that name it are still collected."""
+    facts = Facts(schema="0001", expected_schema="0001", forbidden_tokens={8453: ("0x70",)})
+    assert problems_of_facts(LIVE, facts) == []
+    [warning] = warnings_of_facts(facts)
+    assert "`dues contract tokens add 0x70`" in warning
 
 
 def test_all_problems_are_named_at_once() -> None:
