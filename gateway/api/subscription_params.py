@@ -90,6 +90,7 @@ class UpdateSubscription(Params, frozen=True, kw_only=True):
     cancel_at: UnixTime | UnsetType | None = UNSET
     cancel_at_period_end: bool | UnsetType = UNSET
     cancellation_details: FeedbackParams | UnsetType = UNSET
+    default_payment_method: Id | UnsetType | None = UNSET
 
 
 class CancellationDetailsParams(FeedbackParams, frozen=True, kw_only=True, forbid_unknown_fields=True):

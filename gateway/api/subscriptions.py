@@ -179,6 +179,7 @@ async def update(call: Call, body: UpdateSubscription) -> Subscription:
         cancel_at=None if isinstance(body.cancel_at, UnsetType | None) else from_unix(body.cancel_at),
         cancel_at_period_end=body.cancel_at_period_end is True,
         details=None if isinstance(details, UnsetType) else _details(details),
+        default_payment_method_id=body.default_payment_method or None,
     )
     return await _change(call, call.id, changes)
 

@@ -173,6 +173,20 @@ def confirm(intent: ChargeIntent, at: datetime) -> Moved[ChargeIntent]:
     return Moved(value=after, before=intent)
 
 
+def redirect(
+    intent: ChargeIntent, mandate: Mandate, period: int, token_amount: int, at: datetime
+) -> Moved[ChargeIntent]:
+    """Another mandate pays instead, and an attempt is due at `at`: the customer gave a new wallet for it (ST-15).
+
+    Attempts that were made stay counted.
+
+    Raises:
+        IllegalTransition: an attempt is under way, or the intent is over.
+    """
+    moved = confirm(intent, at)
+    return Moved(value=draw_on(moved.value, mandate, period, token_amount), before=intent)
+
+
 def schedule(intent: ChargeIntent, at: datetime | None) -> Moved[ChargeIntent]:
     """Plan the next attempt, or none. No status changes."""
     return Moved(value=replace(intent, next_attempt_at=at), before=intent)

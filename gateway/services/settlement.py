@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from chain.primitives import Canceled, Charged, ChargeFailed, ContractEvent, Hash32, MandateId, Subscribed
+from chain.primitives import Address, Canceled, Charged, ChargeFailed, ContractEvent, Hash32, MandateId, Subscribed
 from gateway.db import (
     blocks,
     charge_intents,
@@ -36,11 +36,12 @@ from gateway.domain.invoice import Invoice
 from gateway.domain.invoice import Status as InvoiceStatus
 from gateway.domain.mandate import Mandate
 from gateway.domain.mandate import Status as MandateStatus
+from gateway.domain.money import Token
 from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import TERMINAL, Subscription
 from gateway.domain.transition import Action, StatusReason
 from gateway.failpoints import Failpoint, failpoint
-from gateway.services import settings
+from gateway.services import method_changes, settings
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin
@@ -66,6 +67,7 @@ class _Books:
     carriers: dict[Hash32, str]
     setups: dict[str, list[SetupIntent]]
     clocks: dict[str, datetime]
+    tokens: Mapping[tuple[int, Address], Token]
     policies: Mapping[str, Policy]
     now: datetime
 
@@ -142,6 +144,10 @@ async def _load(
         if isinstance(log.event, Subscribed) and log.event.mandate_id in known
     ]
     awaited = await setup_intents.open_of_mandates(conn, registered) if registered else []
+    redirected = sorted({setup.subscription_id for setup in awaited})
+    still_owed = await charge_intents.open_of_subscriptions(conn, redirected) if redirected else []
+    unlocked |= {intent.id: intent for intent in still_owed}
+    ids = sorted(unlocked)
     owner_ids = {i.subscription_id for i in unlocked.values()} | {setup.subscription_id for setup in awaited}
     owners = await subscriptions.load(conn, owner_ids, lock=True)
     owed = await invoices.load(conn, [i.invoice_id for i in unlocked.values()], lock=True)
@@ -165,6 +171,7 @@ async def _load(
         carriers=await _carriers(conn, logs),
         setups=setups,
         clocks={clock.id: clock.frozen_at for clock in clocks.values()},
+        tokens=gateway.tokens,
         policies=await settings.policies(conn, gateway, [i.scope.account_id for i in intents.values()]),
         now=now,
     )
@@ -217,6 +224,8 @@ def _set_up(books: _Books, mandate: Mandate, setup: SetupIntent, reason: StatusR
         subscription = changes.update(course.draw_on(subscription, mandate.payment_method_id, mandate.id, now))
     if subscription.pending_setup_intent_id == setup.id:
         changes.update(course.await_setup(subscription, None, now))
+    owed = [(i, books.invoices[i.invoice_id]) for i in books.intents.values() if i.subscription_id == subscription.id]
+    method_changes.take_over(owed, mandate, books.tokens, now, changes)
 
 
 async def _try_again(conn: Connection, unregistered: Sequence[SetupIntent], now: datetime, changes: Changes) -> None:

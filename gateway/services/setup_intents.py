@@ -120,7 +120,7 @@ async def create(
     wanted = payment_method_id
     if wanted is not None:
         method = await method_of(conn, scope, subscription.customer_id, wanted, param=METHOD)
-        mandate = changes.insert(await _mandate(conn, gateway, subscription, method, now))
+        mandate = changes.insert(await next_mandate(conn, gateway, subscription, method, now))
         intent = domain.create(domain.with_mandate(intent.value, mandate))
     described = changes.insert(_described(intent, description, metadata))
     changes.update(course.await_setup(subscription, described.id, now))
@@ -140,7 +140,7 @@ async def _prices(conn: Connection, subscription: Subscription) -> Mapping[str, 
     return await catalog.load_prices(conn, sorted({item.price_id for item in subscription.items}))
 
 
-async def _mandate(
+async def next_mandate(
     conn: Connection, gateway: Gateway, subscription: Subscription, method: PaymentMethod, now: datetime
 ) -> Moved[Mandate]:
     """A mandate for what is billed next. A period that is paid already is left out of it."""
@@ -192,7 +192,7 @@ async def confirm(
                 prices = await _prices(conn, subscription)
                 if await had_trial(conn, scope, prices.values(), method, besides=subscription.id):
                     raise trial_used(METHOD)
-            mandate = changes.insert(await _mandate(conn, gateway, subscription, method, now))
+            mandate = changes.insert(await next_mandate(conn, gateway, subscription, method, now))
             changes.update(domain.ask(intent, mandate, now))
             if subscription.mandate_id is None:
                 changes.update(course.draw_on(subscription, method.id, mandate.id, now))

@@ -21,7 +21,7 @@ from gateway.domain.period import Interval, to_unix
 from gateway.domain.settings import AccountSettings
 from gateway.domain.subscription import CancellationReason, Status, Subscription, SubscriptionItem
 from gateway.domain.transition import Action, Moved, StatusReason
-from gateway.services import billing, setup_intents
+from gateway.services import billing, method_changes, setup_intents
 from gateway.services import mandates as mandate_services
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
@@ -60,6 +60,7 @@ class SubscriptionChanges:
     cancel_at: datetime | None = None
     cancel_at_period_end: bool = False
     details: CancellationDetails | None = None
+    default_payment_method_id: str | None = None
 
 
 async def create(
@@ -354,6 +355,9 @@ async def update(
     )
     moved = Changes()
     after = moved.update(changed)
+    if method_changes.PARAM in changes.given:
+        wanted = changes.default_payment_method_id
+        after = await method_changes.ask(conn, gateway, after, wanted, now=now, changes=moved)
     await moved.write(conn, gateway, origin)
     return after
 

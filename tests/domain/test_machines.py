@@ -109,6 +109,7 @@ INTENT = Machine(
     intents.Status,
     {
         "confirm": lambda i: intents.confirm(i, NOW),
+        "redirect": lambda i: intents.redirect(i, factories.mandate(), 3, 7, LATER),
         "start": lambda i: intents.start(i, "ch_2", NOW),
         "succeed": lambda i: intents.succeed(i, "ch_2", WHY, NOW),
         "fail": lambda i: intents.fail(i, "ch_2", WHY, RetryPolicy(), NOW),
@@ -118,6 +119,7 @@ INTENT = Machine(
     },
     {
         "confirm": {state: state for state in PAYABLE},
+        "redirect": {state: state for state in PAYABLE},
         "start": dict.fromkeys(PAYABLE, "processing"),
         "succeed": dict.fromkeys((*PAYABLE, "processing"), "succeeded"),
         "fail": dict.fromkeys((*PAYABLE, "processing"), "failed"),
