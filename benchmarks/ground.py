@@ -1,5 +1,6 @@
 """A local chain for benchmarks: contract, token, funded wallets, and mandates registered by the operator."""
 
+import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,22 @@ from chain.erc20 import approve_data, mint_data
 from chain.fees import FeePolicy, market_fees
 from chain.json_rpc import JsonRpcChain
 from chain.local_node import DEVELOPMENT_KEYS, LOCAL_CHAIN_ID, DevelopmentChain
-from chain.primitives import Address, BlockTag, ChargeItem, MandateTerms, Receipt, SendResult, TransactionRequest
+from chain.primitives import (
+    Address,
+    BlockTag,
+    ChargeItem,
+    MandateTerms,
+    Receipt,
+    SendResult,
+    SignedTransaction,
+    TransactionRequest,
+)
 from chain.signer import DevelopmentSigner, Signer
 from chain.stage import Stage
 
 WALLETS: Final = 100
 PATIENCE_SECONDS: Final = 300.0
+_POLL_SECONDS: Final = 0.005
 _CHUNK: Final = 200  # raw transactions in one request, and at most so many of one account in anvil's pool
 _GAS: Final = 400_000
 _GAS_PER_CHARGE: Final = 60_000
@@ -69,13 +80,14 @@ async def send_all(chain: JsonRpcChain, signer: Signer, calls: Sequence[tuple[Ad
     return Mined(receipts, seconds)
 
 
-async def _mined(chain: JsonRpcChain, chunk: Sequence[object]) -> list[Receipt]:
-    hashes = [each.hash for each in chunk]  # type: ignore[attr-defined]
+async def _mined(chain: JsonRpcChain, chunk: Sequence[SignedTransaction]) -> list[Receipt]:
+    hashes = [each.hash for each in chunk]
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         found = await chain.receipts(hashes)
         if None not in found:
             return [receipt for receipt in found if receipt is not None]
+        await asyncio.sleep(_POLL_SECONDS)
     raise RuntimeError("the node did not mine everything in time")
 
 

@@ -39,11 +39,15 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def children_of(data_dir: Path) -> list[str]:
-    """Command lines of processes of the sandbox in `data_dir`, itself included, by a variable that all inherit."""
+    """Command lines of processes of the sandbox in `data_dir`, itself included.
+
+    They are known by a variable that all inherit, or by their folder: Redis overwrites its environment with its title.
+    """
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if f"{MARK}={data_dir}\0".encode() in (entry / "environ").read_bytes():
+            is_ours = f"{MARK}={data_dir}\0".encode() in (entry / "environ").read_bytes()
+            if is_ours or str(data_dir) in str((entry / "cwd").readlink()):
                 found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
         except OSError:
             continue
