@@ -8,21 +8,21 @@ from typing import Final
 
 from gateway.db import accounts, catalog, subscriptions
 from gateway.db.engine import Connection
-from gateway.domain import course
 from gateway.domain import subscription as domain
-from gateway.domain.beginning import Beginning, Schedule, begin
+from gateway.domain.beginning import Schedule
 from gateway.domain.cancellation import CancellationDetails
 from gateway.domain.catalog import Customer, PaymentMethod, Price, Scope
 from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.ids import new_id
 from gateway.domain.invoice import BillingReason
 from gateway.domain.mandate import Mandate
-from gateway.domain.period import Interval, to_unix
+from gateway.domain.period import Interval
 from gateway.domain.settings import AccountSettings
-from gateway.domain.subscription import CancellationReason, Status, Subscription, SubscriptionItem
-from gateway.domain.transition import Action, Moved, StatusReason
-from gateway.services import billing, method_changes, setup_intents
+from gateway.domain.subscription import CancellationReason, Subscription, SubscriptionItem
+from gateway.domain.transition import Moved
+from gateway.services import beginnings, billing, method_changes, setup_intents
 from gateway.services import mandates as mandate_services
+from gateway.services.beginnings import Plan
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin
@@ -96,7 +96,7 @@ async def create(
     method = await _payment_method(conn, customer, default_payment_method_id, payment_behavior)
     interval = _common_interval(list(prices.values()))
     plan = Plan(chosen, prices, interval, method)
-    beginning = await _beginning(conn, customer, plan, schedule, now)
+    beginning = await beginnings.beginning_of(conn, customer, plan, schedule, now)
     if cancel_at is not None and cancel_at <= max(now, beginning.anchor):
         raise InvalidRequest(
             "cancel_at must be in the future, and after the first period has begun.",
@@ -105,86 +105,20 @@ async def create(
         )
     account = await accounts.get(conn, scope.account_id)
     notice = (AccountSettings() if account is None else account.settings).upcoming_notice
-    current, trial_end = beginning.current, beginning.trial_end
-    ends_at = cancel_at if not cancel_at_period_end else current.end
+    blank = beginnings.blank(customer, plan, beginning, notice, now)
     opened = domain.create(
-        Subscription(
-            id=new_id("sub", now),
-            scope=scope,
-            customer_id=customer.id,
-            status=Status.PENDING if trial_end is None else Status.TRIALING,
-            reason=_first_reason(beginning),
-            created_at=now,
-            currency=next(iter(prices.values())).currency,
-            items=chosen,
-            interval=interval,
-            anchor=beginning.anchor,
-            periods_before=beginning.periods_before,
-            period_index=current.index,
-            period_start=current.start,
-            period_end=current.end,
-            payment_method_id=method.id if method else None,
+        replace(
+            blank,
             description=description,
             metadata=dict(metadata or {}),
-            expires_at=max(now, current.start if current.index else current.end) + domain.FIRST_PAYMENT_WINDOW
-            if trial_end is None
-            else None,
-            ends_at=ends_at,
+            start_at=schedule.start_date or blank.start_at,
+            ends_at=beginnings.end_of_first(blank) if cancel_at_period_end else cancel_at,
             cancel_at_period_end=cancel_at_period_end,
-            test_clock_id=customer.test_clock_id,
-            start_at=schedule.start_date or (now if trial_end else beginning.anchor),
-            trial_start=None if trial_end is None else now,
-            trial_end=trial_end,
-            trial_notice_at=_trial_notice(trial_end, now),
-            upcoming_at=course.notice_at(current, notice),
         )
     )
     if beginning.has_begun:
         return await _bill_first_period(conn, gateway, opened, plan, origin=origin)
     return await _set_up(conn, gateway, opened, plan, origin=origin)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is subscribed to, and the wallet that pays, if it is known."""
-
-    items: tuple[SubscriptionItem, ...]
-    prices: Mapping[str, Price]
-    interval: Interval
-    method: PaymentMethod | None
-
-    @property
-    def total(self) -> int:
-        """Minor units per period."""
-        return sum(self.prices[item.price_id].unit_amount * item.quantity for item in self.items)
-
-
-def _first_reason(beginning: Beginning) -> StatusReason:
-    if beginning.trial_end is not None:
-        return StatusReason("trial_started", evidence={"trial_end": to_unix(beginning.trial_end)})
-    if not beginning.has_begun:
-        return StatusReason("scheduled", Action.WAIT, {"start_date": to_unix(beginning.anchor)})
-    return StatusReason("created", Action.WAIT)
-
-
-def _trial_notice(trial_end: datetime | None, now: datetime) -> datetime | None:
-    """When the end of a trial is announced; never for one that is shorter than the notice (ST-55)."""
-    if trial_end is None or trial_end - now < domain.TRIAL_NOTICE:
-        return None
-    return trial_end - domain.TRIAL_NOTICE
-
-
-async def _beginning(conn: Connection, customer: Customer, plan: Plan, schedule: Schedule, now: datetime) -> Beginning:
-    """Work out the beginning: a product's trial must be used, and a wallet gets one trial of a product (SX-08)."""
-    product_ids = sorted({price.product_id for price in plan.prices.values()})
-    products = await catalog.get_products(conn, customer.scope, product_ids)
-    prescribed = max((product.trial_period_days or 0 for product in products.values()), default=0)
-    if plan.method is None or not (prescribed or schedule.wants_trial):
-        return begin(schedule, plan.interval, now, product_trial_days=prescribed)
-    used = await setup_intents.had_trial(conn, customer.scope, plan.prices.values(), plan.method)
-    if used and schedule.wants_trial:
-        raise setup_intents.trial_used("trial_end" if schedule.trial_end is not None else "trial_period_days")
-    return begin(schedule, plan.interval, now, product_trial_days=0 if used else prescribed)
 
 
 async def _bill_first_period(

@@ -20,10 +20,7 @@ from gateway.wire.related import Related
 
 _FAILED_LIKE: Final = frozenset({Action.CUSTOMER_ACTION, Action.NEW_PAYMENT_METHOD})
 _ALLOWANCE_CODES: Final = frozenset({"insufficient_allowance", "allowance_revoked", "permit_expired"})
-_STRIPE_STATUS: Final[Mapping[Status, str]] = {
-    Status.FAILED: "requires_payment_method",
-    Status.REVERSED: "requires_payment_method",
-}
+_STRIPE_STATUS: Final = dict.fromkeys((Status.FAILED, Status.REVERSED), "requires_payment_method")
 _WALLET_WORDS: Final[Mapping[str, str]] = {
     "insufficient_balance": "The wallet does not hold enough of the token.",
     "insufficient_allowance": "The wallet allows less than the amount due.",

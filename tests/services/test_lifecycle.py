@@ -390,3 +390,10 @@ async def test_PM_09_no_period_begins_at_or_after_the_end(house: House) -> None:
     ended = await house.subscription(opened)
     assert ended.status is Status.CANCELED
     assert _periods(house) == [1, 2]
+
+
+async def test_a_start_to_come_that_ends_with_its_first_period_has_that_period(house: House) -> None:
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    opened = await house.subscribe(schedule=Schedule(start_date=start), cancel_at_period_end=True)
+    assert opened.ends_at == datetime(2026, 4, 1, tzinfo=UTC)
+    assert (await house.mandate(opened)).terms.periods == 1
