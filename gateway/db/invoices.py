@@ -50,6 +50,12 @@ async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> d
     return {value.id: value for value in found}
 
 
+async def due_owners(conn: Connection, *, now: datetime, limit: int) -> list[str]:
+    """For workers: subscriptions whose drafts become open by themselves; locks nothing, so that they can be first."""
+    due = await rows.claimed(conn, _T, now=now, limit=limit, lock=False)
+    return sorted({row.subscription_id for row, _ in due})
+
+
 async def claim_due(conn: Connection, *, now: datetime, limit: int) -> list[Claimed[Invoice]]:
     """For workers: lock the drafts that become open by themselves, passing over those claimed elsewhere."""
     due = await rows.claimed(conn, _T, now=now, limit=limit, lock=True)

@@ -47,6 +47,11 @@ async def save_endpoint(conn: Connection, endpoint: WebhookEndpoint) -> None:
     await bulk.update(conn, _ENDPOINTS, [_endpoint_row(endpoint)])
 
 
+async def disable_endpoint(conn: Connection, endpoint_id: str) -> None:
+    """Send nothing more to it. Nothing else is written: the merchant may be changing it at this moment."""
+    await conn.execute(update(_ENDPOINTS).where(_ENDPOINTS.c.id == endpoint_id).values(status=EndpointStatus.DISABLED))
+
+
 async def delete_endpoint(conn: Connection, endpoint_id: str) -> None:
     """Forget an endpoint and what is on its way to it; what was delivered stays on record."""
     await conn.execute(

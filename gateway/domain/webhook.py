@@ -100,11 +100,6 @@ def retry_delay(attempts: int) -> timedelta:
     return min(TAIL_FIRST_DELAY * (1 << doublings), TAIL_DELAY_MAX)
 
 
-def disable(endpoint: WebhookEndpoint) -> WebhookEndpoint:
-    """Send nothing more to it: it accepted nothing for `GIVE_UP_AFTER`, or the merchant asked."""
-    return replace(endpoint, status=EndpointStatus.DISABLED)
-
-
 def hold(delivery: Delivery, until: datetime) -> Delivery:
     """Wait with a pending delivery that was not tried, because its endpoint did not answer another one."""
     if delivery.status is not DeliveryStatus.PENDING:

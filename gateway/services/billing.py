@@ -20,7 +20,9 @@ from gateway.domain import setup_intent as setup_domain
 from gateway.domain import subscription as subscription_domain
 from gateway.domain.catalog import Price, Scope
 from gateway.domain.charge_intent import ChargeIntent
+from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventType
+from gateway.domain.failure import FailureCode, failed
 from gateway.domain.ids import new_id
 from gateway.domain.invoice import BillingReason, Invoice, InvoiceLine
 from gateway.domain.mandate import Mandate
@@ -225,23 +227,27 @@ async def stop_collecting(conn: Connection, ended: Mapping[str, datetime], chang
 
 
 async def finalize_due(gateway: Gateway, *, now: datetime, limit: int = BATCH) -> int:
-    """Take one batch of drafts whose hour has passed: they become open and their collection begins (ST-53, ST-59)."""
+    """Take one batch of drafts whose hour has passed: they become open and their collection begins (ST-53, ST-59).
+
+    Subscriptions are locked before their invoices, as everywhere: a merchant at the same invoice and this would
+    otherwise wait for each other.
+    """
     async with gateway.books.write() as conn:
-        claims = await invoices.claim_due(conn, now=now, limit=limit)
-        if not claims:
+        waiting = await invoices.due_owners(conn, now=now, limit=limit)
+        if not waiting:
             return 0
-        owners = await subscriptions.load(conn, [claim.value.subscription_id for claim in claims], lock=True)
+        owners = await subscriptions.load(conn, waiting, lock=True)
+        claims = await invoices.claim_due(conn, now=now, limit=limit)
+        drafts = [
+            (c.value, owners[c.value.subscription_id], c.now) for c in claims if c.value.subscription_id in owners
+        ]
         changes = Changes()
-        await finalize(
-            conn,
-            gateway,
-            [(claim.value, owners[claim.value.subscription_id], claim.now) for claim in claims],
-            changes,
-        )
+        if drafts:
+            await finalize(conn, gateway, drafts, changes)
         await changes.write(conn, gateway, Origin(now))
         failpoint(Failpoint.INVOICE_WRITTEN)
     failpoint(Failpoint.INVOICE_COMMITTED)
-    return len(claims)
+    return len(waiting)
 
 
 async def finalize(
@@ -320,8 +326,13 @@ def _begin_intent(
     )
     if mandate is None:
         return intent_domain.create(blank)
-    token = gateway.token(mandate.chain_id, mandate.terms.token)
-    amount = to_base_units(invoice.total, invoice.currency, token)
+    try:
+        token = gateway.token(mandate.chain_id, mandate.terms.token)
+        amount = to_base_units(invoice.total, invoice.currency, token)
+    except InvalidRequest as refused:
+        # The operator took the token away, or it cannot express this amount. Everybody else is billed all the same.
+        evidence = {"mandate": mandate.id, "token": mandate.terms.token, "why": refused.message}
+        return intent_domain.create(replace(blank, reason=failed(FailureCode.UNSUPPORTED_TOKEN, evidence)))
     drawing = intent_domain.draw_on(blank, mandate, mandate_period, amount)
     if mandate.status is MandateStatus.PENDING:
         return intent_domain.create(intent_domain.ask_signature(drawing, mandate))

@@ -104,11 +104,12 @@ async def _collect(
     """
     network = gateway.networks[chain.chain_id]
     async with gateway.books.read() as conn:
-        cursor = await blocks.cursor(conn, network.chain_id)
         attempts = await _due(conn, network, now=now, limit=limit, after=after)
-        open_count = await transactions.count_open(conn, network.chain_id, signer.address)
-    capacity = IN_FLIGHT_MAX - open_count
-    if not attempts or capacity <= 0 or cursor.halted_reason is not None:
+        if not attempts:
+            return 0, None
+        cursor = await blocks.cursor(conn, network.chain_id)
+        capacity = IN_FLIGHT_MAX - await transactions.count_open(conn, network.chain_id, signer.address)
+    if capacity <= 0 or cursor.halted_reason is not None:
         return 0, None
     verdicts = await _verdicts(chain, network, signer, attempts)
     market = await market_of(chain, network, signer)

@@ -157,7 +157,7 @@ async def _append(
     first = network.start_block if tip is None else tip.number + 1
     if first > head.number:
         finalized = await _finalize(gateway, network, own, min(final, first - 1))
-        return finalized + await _listen_again(gateway, network, chain)
+        return finalized or await _listen_again(gateway, network, chain)
     is_far = first + NEAR_BLOCKS_MAX <= final
     if is_far:
         stretch = await _far(network, chain, first, min(first + RANGE_BLOCKS_MAX - 1, final))

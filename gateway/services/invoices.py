@@ -42,14 +42,15 @@ async def pay(
 
     Raises:
         Conflict: an attempt is under way.
-        InvalidRequest: it is not open, or there is no signed mandate to draw on.
+        InvalidRequest: it is not open, its subscription is over (FR-24), or there is no signed mandate to draw on.
         NotFound: there is no such invoice.
     """
-    _, invoice, intent = await _locked(conn, scope, invoice_id)
+    subscription, invoice, intent = await _locked(conn, scope, invoice_id)
     if invoice.status is not Status.OPEN or intent is None:
         raise InvalidRequest(
             f"Invoice '{invoice.id}' is {invoice.status}; only an open one can be paid.", code="invoice_not_open"
         )
+    subscription_domain.modifiable(subscription)
     _idle(invoice, intent)
     if intent.mandate_id is None or intent.status is intent_domain.Status.REQUIRES_ACTION:
         raise InvalidRequest(

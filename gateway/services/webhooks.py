@@ -164,6 +164,6 @@ async def _write_down(gateway: Gateway, results: Sequence[_Result]) -> None:
             await webhooks.hold_endpoint(conn, endpoint_id, until=until)
         for endpoint in (await webhooks.load(conn, given_up)).values() if given_up else ():
             if endpoint.status is EndpointStatus.ENABLED:
-                await webhooks.save_endpoint(conn, rules.disable(endpoint))
+                await webhooks.disable_endpoint(conn, endpoint.id)
                 _log.error("endpoint disabled after 72 hours without success", extra={"endpoint": endpoint.id})
         failpoint(Failpoint.DELIVERY_WRITTEN)

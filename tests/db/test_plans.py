@@ -141,6 +141,7 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
     return {
         "due subscriptions": lambda: subscriptions.claim_due(conn, now=f.NOW, limit=50),
         "due drafts": lambda: invoices.claim_due(conn, now=f.NOW, limit=50),
+        "owners of due drafts": lambda: invoices.due_owners(conn, now=f.NOW, limit=50),
         "due intents": lambda: charge_intents.due(conn, chain_id=f.CHAIN_ID, now=f.NOW, limit=50),
         "next due intents": lambda: charge_intents.due(
             conn, chain_id=f.CHAIN_ID, now=f.NOW, limit=50, after=f.charge_intent()

@@ -100,16 +100,17 @@ class House:
         balance: int = 1_000_000_000,
         allowance: int | None = None,
         test_clock_id: str | None = None,
+        token: Address = factories.TOKEN,
         **options: Any,
     ) -> Subscription:
         """A customer with a funded wallet opens a subscription; nothing is signed yet."""
         wallet = signer(0x1000 + number)
         self.wallets[wallet.address] = wallet
-        self.chain.fund(factories.TOKEN, wallet.address, balance, allowance)
+        self.chain.fund(token, wallet.address, balance, allowance)
         self.chain.mine(timestamp=self.chain.head_timestamp + 1)
         customer = factories.customer(id=factories.numbered("cus", number), test_clock_id=test_clock_id)
         method = factories.payment_method(
-            id=factories.numbered("pm", number), customer_id=customer.id, owner=wallet.address
+            id=factories.numbered("pm", number), customer_id=customer.id, owner=wallet.address, token=token
         )
         async with self.gateway.books.write() as conn:
             await catalog.add_customers(conn, [customer])

@@ -1,5 +1,6 @@
 """Attempts to break the money path: payers, nodes, wallets and colleagues' processes that do not play by the rules."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,16 +11,18 @@ import pytest
 from chain import mandates as contract
 from chain.errors import RpcRejected
 from chain.primitives import Address, ChargeItem, Hash32, LogFilter, RawLog, Receipt
-from gateway.db import blocks, test_clocks, transactions, webhooks
+from gateway.db import blocks, subscriptions, test_clocks, transactions, webhooks
+from gateway.db import invoices as invoice_rows
 from gateway.db.engine import Books
 from gateway.db.errors import ConstraintBroken
 from gateway.domain import charge as charge_domain
 from gateway.domain import charge_intent as intent_domain
 from gateway.domain import invoice as invoice_domain
 from gateway.domain import mandate as mandate_domain
+from gateway.domain.errors import InvalidRequest
 from gateway.domain.subscription import Status, Subscription
 from gateway.domain.transition import Moved
-from gateway.services import collection, indexing, settlement
+from gateway.services import billing, collection, indexing, invoices, settlement
 from gateway.services import subscriptions as subscription_services
 from tests import factories
 from tests.services.house import House, signer
@@ -200,6 +203,18 @@ class TestOneWhoSpoilsItForAll:
             await collection.collect_due(house.gateway, house.chain, house.operator, now=house.now, limit=1)
         assert (await house.intent(other)).status is intent_domain.Status.PROCESSING
 
+    async def test_an_invoice_that_no_configured_token_settles_does_not_hold_up_the_others(self, house: House) -> None:
+        orphan = await house.active(1)
+        other = Address("0x" + "5e" * 20)
+        house.chain.deploy_token(other)
+        euro = replace(factories.USDC, address=other)
+        house.gateway = replace(house.gateway, tokens={**house.gateway.tokens, (factories.CHAIN_ID, other): euro})
+        kept = await house.active(2, token=other)
+        house.gateway = replace(house.gateway, tokens={(factories.CHAIN_ID, other): euro})
+        await house.renew(kept)
+        assert (await house.invoice(kept)).status is invoice_domain.Status.PAID
+        assert (await house.intent(orphan)).reason.code == "unsupported_token"
+
 
 class TestForeignFailures:
     async def test_a_failure_of_another_transaction_is_not_that_of_our_pull(self, house: House) -> None:
@@ -269,6 +284,38 @@ class TestAfterTheEnd:
         await house.pump()
         assert (await house.invoice(active)).status is invoice_domain.Status.PAID
         assert (await house.subscription(active)).status is Status.CANCELED
+
+    async def test_paying_the_invoice_of_a_canceled_subscription_is_refused_and_not_ignored(self, house: House) -> None:
+        active = await house.active()
+        await to_finalization(house, active)
+        await cancel(house, active)
+        owed = await house.invoice(active)
+        with pytest.raises(InvalidRequest) as refused:
+            async with house.gateway.books.write() as conn:
+                await invoices.pay(
+                    conn, house.gateway, scope=house.scope, invoice_id=owed.id, now=house.now, origin=house.origin
+                )
+        assert refused.value.code == "subscription_canceled"
+        await house.pump()
+        assert len(house.charged()) == 1
+
+
+class TestLockOrder:
+    async def test_finalising_and_a_merchant_at_the_same_invoice_never_wait_for_each_other(
+        self, postgres_books: Books
+    ) -> None:
+        house = await House.build(postgres_books)
+        active = await house.active()
+        await house.go_to(active.period_end)
+        draft = await house.invoice(active)
+        house.now += house.gateway.finalization_delay
+        async with house.gateway.books.write() as conn:
+            await subscriptions.load(conn, [active.id], lock=True)
+            finalising = asyncio.create_task(billing.finalize_due(house.gateway, now=house.now))
+            await asyncio.sleep(0.3)
+            await invoice_rows.load(conn, [draft.id], lock=True)
+        assert await finalising == 1
+        assert (await house.invoice(active)).status is invoice_domain.Status.OPEN
 
 
 class TestSecrets:
