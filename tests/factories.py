@@ -6,23 +6,14 @@ subscription of 10 USD, its first invoice, the intent that pays it and the charg
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
 from chain.primitives import (
-    Address,
-    Charged,
-    Hash32,
-    Header,
-    LogPosition,
-    MandateId,
     MandateTerms,
     PeriodUnit,
     Permit,
-    address,
-    hash32,
-    mandate_id,
 )
 from gateway.domain import charge as charges
 from gateway.domain import charge_intent as intents
@@ -31,70 +22,79 @@ from gateway.domain import mandate as mandates
 from gateway.domain import refund as refunds
 from gateway.domain import setup_intent as setups
 from gateway.domain import subscription as subscriptions
-from gateway.domain import test_clock as clocks
-from gateway.domain.catalog import Account, ApiKey, Customer, PaymentMethod, Price, Product, Scope
-from gateway.domain.money import Token
-from gateway.domain.period import Interval, IntervalUnit, period
+from gateway.domain.catalog import Account, ApiKey, Customer, PaymentMethod, Price, Product
+from gateway.domain.period import period
 from gateway.domain.transition import StatusReason
-from gateway.domain.webhook import Delivery, WebhookEndpoint
-
-NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
-"""When everything here was created: a day that shows whether month ends are clamped."""
-
-MONTHLY = Interval(IntervalUnit.MONTH)
-CHAIN_ID = 31337
-ACCOUNT_ID = "acct_1"
-SCOPE = Scope(ACCOUNT_ID, livemode=False)
-TOKEN = address("0x" + "70" * 20)
-PAYEE = address("0x" + "9a" * 20)
-WALLET = address("0x" + "3a" * 20)
-CONTRACT = address("0x" + "c0" * 20)
-USDC = Token(
-    chain_id=CHAIN_ID,
-    address=TOKEN,
-    symbol="USDC",
-    decimals=6,
-    currency="usd",
-    permit_name="USD Coin",
-    permit_version="2",
+from tests.basics import (
+    ACCOUNT_ID,
+    CHAIN_ID,
+    CHARGE_ID,
+    CLOCK_ID,
+    CONTRACT,
+    CUSTOMER_ID,
+    ENDPOINT_ID,
+    INTENT_ID,
+    INVOICE_ID,
+    ITEM_ID,
+    LINE_ID,
+    MANDATE_ID,
+    MONTHLY,
+    NOW,
+    ONCHAIN_ID,
+    PAYEE,
+    PAYMENT_METHOD_ID,
+    PRICE_ID,
+    PRODUCT_ID,
+    SCOPE,
+    SETUP_ID,
+    SUBSCRIPTION_ID,
+    TOKEN,
+    USDC,
+    WALLET,
+    numbered,
+    some_address,
+    some_hash,
+    some_mandate_id,
 )
+from tests.happenings import charged, clock, delivery, header, position, webhook_endpoint
 
-
-def numbered(prefix: str, number: int) -> str:
-    """An id that sorts by `number`."""
-    return f"{prefix}_{number:026d}"
-
-
-def some_address(seed: object) -> Address:
-    """An address that follows from `seed`."""
-    return address("0x" + sha256(f"address {seed}".encode()).hexdigest()[:40])
-
-
-def some_hash(seed: object) -> Hash32:
-    """A hash that follows from `seed`."""
-    return hash32("0x" + sha256(f"hash {seed}".encode()).hexdigest())
-
-
-def some_mandate_id(seed: object) -> MandateId:
-    """A mandate id of the chain that follows from `seed`."""
-    return mandate_id("0x" + sha256(f"mandate {seed}".encode()).hexdigest()[:24])
-
-
-CUSTOMER_ID = numbered("cus", 1)
-PRODUCT_ID = numbered("prod", 1)
-PRICE_ID = numbered("price", 1)
-PAYMENT_METHOD_ID = numbered("pm", 1)
-MANDATE_ID = numbered("mandate", 1)
-SUBSCRIPTION_ID = numbered("sub", 1)
-ITEM_ID = numbered("si", 1)
-INVOICE_ID = numbered("in", 1)
-LINE_ID = numbered("il", 1)
-INTENT_ID = numbered("ci", 1)
-CHARGE_ID = numbered("ch", 1)
-SETUP_ID = numbered("seti", 1)
-CLOCK_ID = numbered("clock", 1)
-ENDPOINT_ID = numbered("we", 1)
-ONCHAIN_ID = some_mandate_id(1)
+__all__ = [
+    "ACCOUNT_ID",
+    "CHAIN_ID",
+    "CHARGE_ID",
+    "CLOCK_ID",
+    "CONTRACT",
+    "CUSTOMER_ID",
+    "ENDPOINT_ID",
+    "INTENT_ID",
+    "INVOICE_ID",
+    "ITEM_ID",
+    "LINE_ID",
+    "MANDATE_ID",
+    "MONTHLY",
+    "NOW",
+    "ONCHAIN_ID",
+    "PAYEE",
+    "PAYMENT_METHOD_ID",
+    "PRICE_ID",
+    "PRODUCT_ID",
+    "SCOPE",
+    "SETUP_ID",
+    "SUBSCRIPTION_ID",
+    "TOKEN",
+    "USDC",
+    "WALLET",
+    "charged",
+    "clock",
+    "delivery",
+    "header",
+    "numbered",
+    "position",
+    "some_address",
+    "some_hash",
+    "some_mandate_id",
+    "webhook_endpoint",
+]
 
 
 def account(**changes: Any) -> Account:
@@ -388,65 +388,3 @@ def refund(**changes: Any) -> refunds.Refund:
         watched_from=0,
     )
     return replace(made, **changes)
-
-
-def clock(**changes: Any) -> clocks.TestClock:
-    made = clocks.TestClock(
-        id=CLOCK_ID,
-        scope=SCOPE,
-        created_at=NOW,
-        frozen_at=NOW,
-        status=clocks.Status.READY,
-        reason=StatusReason("created"),
-    )
-    return replace(made, **changes)
-
-
-def webhook_endpoint(**changes: Any) -> WebhookEndpoint:
-    made = WebhookEndpoint(
-        id=ENDPOINT_ID,
-        scope=SCOPE,
-        created_at=NOW,
-        url="https://example.com/hooks",
-        enabled_events=("*",),
-        secret="whsec_dGVzdA==",
-    )
-    return replace(made, **changes)
-
-
-def delivery(**changes: Any) -> Delivery:
-    made = Delivery(
-        id=numbered("dlv", 1),
-        event_id=numbered("evt", 1),
-        endpoint_id=ENDPOINT_ID,
-        created_at=NOW,
-        next_attempt_at=NOW,
-    )
-    return replace(made, **changes)
-
-
-def position(block: int = 1, log_index: int = 0, **changes: Any) -> LogPosition:
-    at = LogPosition(
-        block_number=block,
-        block_hash=some_hash(("block", block)),
-        transaction_hash=some_hash(("transaction", block, log_index)),
-        log_index=log_index,
-    )
-    return replace(at, **changes)
-
-
-def header(number: int, **changes: Any) -> Header:
-    """A block of the chain whose blocks `position` names."""
-    made = Header(
-        number=number,
-        hash=some_hash(("block", number)),
-        parent_hash=some_hash(("block", number - 1)),
-        timestamp=int(NOW.timestamp()) + number,
-        base_fee_per_gas=1_000_000_000,
-    )
-    return replace(made, **changes)
-
-
-def charged(**changes: Any) -> Charged:
-    """The chain says that the first period was collected."""
-    return replace(Charged(at=position(), mandate_id=ONCHAIN_ID, period=1, amount=10_000_000), **changes)

@@ -1,0 +1,76 @@
+"""Values of what happens around the books: clocks, deliveries, blocks and events of the chain. See `factories`."""
+
+from dataclasses import replace
+from typing import Any
+
+from chain.primitives import (
+    Charged,
+    Header,
+    LogPosition,
+)
+from gateway.domain import test_clock as clocks
+from gateway.domain.transition import StatusReason
+from gateway.domain.webhook import Delivery, WebhookEndpoint
+from tests.basics import CLOCK_ID, ENDPOINT_ID, NOW, ONCHAIN_ID, SCOPE, numbered, some_hash
+
+
+def clock(**changes: Any) -> clocks.TestClock:
+    made = clocks.TestClock(
+        id=CLOCK_ID,
+        scope=SCOPE,
+        created_at=NOW,
+        frozen_at=NOW,
+        status=clocks.Status.READY,
+        reason=StatusReason("created"),
+    )
+    return replace(made, **changes)
+
+
+def webhook_endpoint(**changes: Any) -> WebhookEndpoint:
+    made = WebhookEndpoint(
+        id=ENDPOINT_ID,
+        scope=SCOPE,
+        created_at=NOW,
+        url="https://example.com/hooks",
+        enabled_events=("*",),
+        secret="whsec_dGVzdA==",
+    )
+    return replace(made, **changes)
+
+
+def delivery(**changes: Any) -> Delivery:
+    made = Delivery(
+        id=numbered("dlv", 1),
+        event_id=numbered("evt", 1),
+        endpoint_id=ENDPOINT_ID,
+        created_at=NOW,
+        next_attempt_at=NOW,
+    )
+    return replace(made, **changes)
+
+
+def position(block: int = 1, log_index: int = 0, **changes: Any) -> LogPosition:
+    at = LogPosition(
+        block_number=block,
+        block_hash=some_hash(("block", block)),
+        transaction_hash=some_hash(("transaction", block, log_index)),
+        log_index=log_index,
+    )
+    return replace(at, **changes)
+
+
+def header(number: int, **changes: Any) -> Header:
+    """A block of the chain whose blocks `position` names."""
+    made = Header(
+        number=number,
+        hash=some_hash(("block", number)),
+        parent_hash=some_hash(("block", number - 1)),
+        timestamp=int(NOW.timestamp()) + number,
+        base_fee_per_gas=1_000_000_000,
+    )
+    return replace(made, **changes)
+
+
+def charged(**changes: Any) -> Charged:
+    """The chain says that the first period was collected."""
+    return replace(Charged(at=position(), mandate_id=ONCHAIN_ID, period=1, amount=10_000_000), **changes)
