@@ -13,7 +13,17 @@ import msgspec
 
 from gateway.api.forms import Tree
 from gateway.api.related import related
-from gateway.db import catalog, charge_intents, charges, invoices, mandates, setup_intents, subscriptions, test_clocks
+from gateway.db import (
+    catalog,
+    charge_intents,
+    charges,
+    discounts,
+    invoices,
+    mandates,
+    setup_intents,
+    subscriptions,
+    test_clocks,
+)
 from gateway.db.engine import Connection
 from gateway.domain.catalog import Scope
 from gateway.domain.charge_intent import ChargeIntent
@@ -49,6 +59,8 @@ _LOADERS: Final[Mapping[str, _Load]] = {
     "payment_intent": _of_caller(charge_intents.load),
     "charge": _of_caller(charges.load),
     "setup_intent": _of_caller(setup_intents.load),
+    "coupon": discounts.get_coupons,
+    "promotion_code": discounts.codes.get_many,
     "test_helpers.test_clock": _of_caller(test_clocks.load),
 }
 
@@ -59,6 +71,12 @@ _LINE: Final = {
     "plan": _PRICE,
     "subscription": "subscription",
     "pricing": {"price_details": {"price": "price", "product": "product"}},
+}
+_DISCOUNT: Final = {
+    "customer": "customer",
+    "promotion_code": "promotion_code",
+    "source": {"coupon": "coupon"},
+    "subscription": "subscription",
 }
 _PAYMENT: Final = {"payment": {"charge_intent": "charge_intent", "payment_intent": "payment_intent"}}
 _INTENT: Final = {
@@ -75,6 +93,17 @@ _FIELDS: Final[Mapping[str, Any]] = {
     "event": {},
     "webhook_endpoint": {},
     "test_helpers.test_clock": {},
+    "tax_rate": {},
+    "coupon": {},
+    "promotion_code": {"customer": "customer", "promotion": {"coupon": "coupon"}},
+    "customer_balance_transaction": {"customer": "customer", "invoice": "invoice"},
+    "invoiceitem": {
+        "customer": "customer",
+        "invoice": "invoice",
+        "subscription": "subscription",
+        "tax_rates": {},
+        "test_clock": "test_helpers.test_clock",
+    },
     "customer": {
         "default_payment_method": "payment_method",
         "invoice_settings": {"default_payment_method": "payment_method"},
@@ -87,6 +116,8 @@ _FIELDS: Final[Mapping[str, Any]] = {
     "subscription": {
         "customer": "customer",
         "default_payment_method": "payment_method",
+        "default_tax_rates": {},
+        "discounts": _DISCOUNT,
         "items": {"data": _ITEM},
         "latest_charge_intent": "charge_intent",
         "latest_invoice": "invoice",
@@ -101,6 +132,7 @@ _FIELDS: Final[Mapping[str, Any]] = {
         "confirmation_secret": {},
         "customer": "customer",
         "default_payment_method": "payment_method",
+        "discounts": _DISCOUNT,
         "lines": {"data": _LINE},
         "parent": {"subscription_details": {"subscription": "subscription"}},
         "payment_intent": "payment_intent",

@@ -1,6 +1,7 @@
 """Types of request fields that several resources share, and the step from a request to a use case's arguments."""
 
 import re
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ UintText = Annotated[str, Meta(min_length=1, max_length=78, pattern="^[0-9]+$", 
 _HEX_BYTES: Final = re.compile(r"0x(?:[0-9a-fA-F]{2})+")
 _SIGNATURE_BYTES: Final = 65
 _V_OFFSET: Final = 27
+_DIGITS_MAX: Final = 18
 _WORD_MAX: Final = 2**256
 
 
@@ -44,6 +46,20 @@ def known(params: Struct, *names: str) -> dict[str, Any]:
 def metadata(value: "Metadata | UnsetType") -> "Metadata":
     """Metadata of a request that makes something: absent and cleared are the same."""
     return {} if value is UNSET or isinstance(value, msgspec.UnsetType) or value is None else value
+
+
+def integral(value: Decimal, scale: int, *, param: str) -> int:
+    """Return a decimal number as an integer of its `scale`-th parts.
+
+    Raises:
+        InvalidRequest: it has more digits than that, or is no number.
+    """
+    scaled = value * scale if value.is_finite() and abs(value.adjusted()) <= _DIGITS_MAX else None
+    if scaled is None or scaled != scaled.to_integral_value():
+        raise InvalidRequest(
+            f"{param} has too many digits; it is counted in {scale}ths of one.", code="parameter_invalid", param=param
+        )
+    return int(scaled)
 
 
 def hex_bytes(text: str, param: str) -> bytes:

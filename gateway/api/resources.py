@@ -7,8 +7,10 @@ from gateway.api import (
     charge_intents,
     charges,
     clocks,
+    coupons,
     customers,
     events,
+    invoice_items,
     invoices,
     mandates,
     payment_methods,
@@ -18,6 +20,7 @@ from gateway.api import (
     settings,
     setup_intents,
     subscriptions,
+    tax_rates,
     webhook_endpoints,
 )
 from gateway.api.endpoint import Endpoint
@@ -30,6 +33,9 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     *subscriptions.ENDPOINTS,
     *setup_intents.ENDPOINTS,
     *invoices.ENDPOINTS,
+    *invoice_items.ENDPOINTS,
+    *tax_rates.ENDPOINTS,
+    *coupons.ENDPOINTS,
     *charge_intents.ENDPOINTS,
     *charges.ENDPOINTS,
     *refunds.ENDPOINTS,

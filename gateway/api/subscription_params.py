@@ -17,6 +17,15 @@ class ItemParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     price: Id
     quantity: int = 1
     metadata: Metadata = None
+    tax_rates: list[Id] | None = None
+
+
+class DiscountParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A coupon, or a promotion code by its id."""
+
+    coupon: Id | None = None
+    promotion_code: Id | None = None
+    discount: Id | None = None
 
 
 class CustomerData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,6 +70,8 @@ class CreateSubscription(Params, frozen=True, kw_only=True):
     billing_cycle_anchor_config: AnchorConfigParams | None = None
     trial_period_days: int | None = None
     trial_end: UnixTime | Literal["now"] | None = None
+    default_tax_rates: list[Id] | None = None
+    discounts: list[DiscountParams] | None = None
 
 
 class FeedbackParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,5 +1,6 @@
 """`/v1/subscriptions`: a customer's access."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from gateway.api.fields import given, metadata
 from gateway.api.subscription_params import (
     CancelSubscription,
     CreateSubscription,
+    DiscountParams,
     FeedbackParams,
     ListSubscriptions,
     ResumeSubscription,
@@ -23,15 +25,24 @@ from gateway.domain.cancellation import CancellationDetails, CancellationFeedbac
 from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.period import from_unix
 from gateway.domain.subscription import CancellationReason, Status, Subscription
-from gateway.services import contacts, pauses, times
+from gateway.services import contacts, pauses, tax_rates, times
 from gateway.services import subscriptions as services
 from gateway.services.catalog import CustomerFields
-from gateway.services.subscriptions import NewItem, PaymentBehavior, SubscriptionChanges
+from gateway.services.discounts import DiscountRequest
+from gateway.services.items import NewItem
+from gateway.services.subscriptions import PaymentBehavior, SubscriptionChanges
 from gateway.wire.subscription import SubscriptionObject
 
 _KIND: Final = "subscription"
 _RINGS: Final = ("collection", "webhooks")
 _ENDED: Final = "ended"
+
+
+def _discounts(asked: Sequence[DiscountParams]) -> list[DiscountRequest]:
+    return [
+        DiscountRequest(coupon_id=part.coupon, promotion_code_id=part.promotion_code, discount_id=part.discount)
+        for part in asked
+    ]
 
 
 @writes("/v1/subscriptions", kind=_KIND, params=CreateSubscription, answer=SubscriptionObject, rings=_RINGS)
@@ -42,6 +53,7 @@ async def create(call: Call, body: CreateSubscription) -> Subscription:
             price_id=item.price,
             quantity=item.quantity,
             metadata=merchant_metadata.merge({}, metadata(item.metadata), param=f"items[{index}][metadata]"),
+            tax_rate_ids=tax_rates.distinct(item.tax_rates or (), param=f"items[{index}][tax_rates]"),
         )
         for index, item in enumerate(body.items)
     ]
@@ -64,6 +76,8 @@ async def create(call: Call, body: CreateSubscription) -> Subscription:
         cancel_at=None if ends_at is None else _moment(ends_at, "end_date"),
         cancel_at_period_end=body.cancel_at_period_end,
         schedule=_schedule(body),
+        discounts=_discounts(body.discounts or ()),
+        default_tax_rate_ids=tax_rates.distinct(body.default_tax_rates or (), param="default_tax_rates"),
         now=await times.of_customer(call.conn, call.scope, customer_id, call.now),
         origin=call.origin,
     )

@@ -43,9 +43,9 @@ async def get_customers(
     return {row.id: _customer(row) for row in await conn.execute(query)}
 
 
-async def load_customers(conn: Connection, ids: Iterable[str]) -> dict[str, Customer]:
+async def load_customers(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, Customer]:
     """For workers: customers of any tenant."""
-    return {row.id: _customer(row) for row in await conn.execute(rows.by_id(_CUSTOMERS, ids, lock=False))}
+    return {row.id: _customer(row) for row in await conn.execute(rows.by_id(_CUSTOMERS, ids, lock=lock))}
 
 
 async def customers_of_clock(conn: Connection, scope: Scope, test_clock_id: str) -> list[Customer]:
@@ -240,6 +240,8 @@ def _customer_row(value: Customer) -> bulk.Row:
         "default_payment_method_id": value.default_payment_method_id,
         "test_clock_id": value.test_clock_id,
         "deleted": value.deleted,
+        "balance": value.balance,
+        "balance_currency": value.balance_currency,
     }
 
 
@@ -256,6 +258,8 @@ def _customer(row: Any) -> Customer:
         default_payment_method_id=row.default_payment_method_id,
         test_clock_id=row.test_clock_id,
         deleted=row.deleted,
+        balance=row.balance,
+        balance_currency=row.balance_currency,
     )
 
 

@@ -4,14 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, or_, select
+from sqlalchemy import ColumnElement, bindparam, delete, or_, select
 
-from gateway.db import bulk, counters, keys, moves, pages, rows, schema
+from gateway.db import bulk, counters, embedded, keys, moves, pages, rows, schema
 from gateway.db.engine import Connection
 from gateway.db.pages import Page, PageRequest
 from gateway.db.rows import Claimed
 from gateway.domain.catalog import Scope
-from gateway.domain.invoice import KIND, Invoice, InvoiceLine, Status
+from gateway.domain.invoice import KIND, Invoice, InvoiceLine, LineDiscount, Status
+from gateway.domain.tax import TaxAmount
 from gateway.domain.transition import Moved
 
 _T: Final = schema.invoices
@@ -33,8 +34,12 @@ async def add_many(conn: Connection, moved: Sequence[Moved[Invoice]]) -> None:
 
 
 async def save_many(conn: Connection, moved: Sequence[Moved[Invoice]]) -> None:
-    """Write what may change of invoices. Their lines were written with them and stay."""
-    await moves.update(conn, _T, moved, _row, _FIXED)
+    """Write what may change of invoices; their lines only where those changed, as they may on a draft."""
+    spans = await moves.update(conn, _T, moved, _row, _FIXED)
+    changed = [value for before, value in spans if before is not None and before.lines != value.lines]
+    if changed:
+        await conn.execute(delete(_LINES).where(keys.any_of(_LINES.c.invoice_id, [value.id for value in changed])))
+        await bulk.insert(conn, _LINES, _line_rows(changed))
 
 
 async def get(conn: Connection, scope: Scope, invoice_id: str, *, lock: bool = False) -> Invoice | None:
@@ -61,6 +66,13 @@ async def claim_due(conn: Connection, *, now: datetime, limit: int) -> list[Clai
     due = await rows.claimed(conn, _T, now=now, limit=limit, lock=True)
     values = await _whole(conn, [row for row, _ in due])
     return [Claimed(value, clock_now) for value, (_, clock_now) in zip(values, due, strict=True)]
+
+
+async def of_subscription(conn: Connection, subscription_id: str) -> list[Invoice]:
+    """Invoices of a subscription that are not void, oldest first."""
+    not_void = _T.c.status != bindparam(None, Status.VOID, _T.c.status.type, unique=True, literal_execute=True)
+    query = select(_T).where(_T.c.subscription_id == subscription_id, not_void).order_by(keys.sort_key(_T.c.id))
+    return await _whole(conn, (await conn.execute(query)).all())
 
 
 async def open_of(conn: Connection, subscription_ids: Iterable[str], *, lock: bool = False) -> list[Invoice]:
@@ -152,6 +164,9 @@ def _row(value: Invoice) -> bulk.Row:
         "charge_intent_id": value.charge_intent_id,
         "test_clock_id": value.test_clock_id,
         "wake_at": value.wake_at,
+        "discounts": embedded.discounts_json(value.discounts),
+        "starting_balance": value.starting_balance,
+        "ending_balance": value.ending_balance,
     }
 
 
@@ -182,6 +197,9 @@ def _invoice(row: Any, lines: tuple[InvoiceLine, ...]) -> Invoice:
         voided_at=row.voided_at,
         charge_intent_id=row.charge_intent_id,
         test_clock_id=row.test_clock_id,
+        discounts=embedded.discounts(row.discounts),
+        starting_balance=row.starting_balance,
+        ending_balance=row.ending_balance,
     )
 
 
@@ -198,6 +216,11 @@ def _line_rows(values: Sequence[Invoice]) -> list[bulk.Row]:
             "subscription_item_id": line.subscription_item_id,
             "period_start": line.period_start,
             "period_end": line.period_end,
+            "discountable": line.discountable,
+            "proration": line.proration,
+            "invoice_item_id": line.invoice_item_id,
+            "discount_amounts": [[part.discount_id, part.amount] for part in line.discount_amounts],
+            "tax_amounts": [[tax.rate_id, tax.amount, tax.inclusive, tax.taxable] for tax in line.tax_amounts],
         }
         for value in values
         for position, line in enumerate(value.lines)
@@ -206,6 +229,14 @@ def _line_rows(values: Sequence[Invoice]) -> list[bulk.Row]:
 
 def _line(row: Any) -> InvoiceLine:
     return InvoiceLine(
+        discountable=row.discountable,
+        proration=row.proration,
+        invoice_item_id=row.invoice_item_id,
+        discount_amounts=tuple(LineDiscount(discount_id=id_, amount=amount) for id_, amount in row.discount_amounts),
+        tax_amounts=tuple(
+            TaxAmount(rate_id=id_, amount=amount, inclusive=inclusive, taxable=taxable)
+            for id_, amount, inclusive, taxable in row.tax_amounts
+        ),
         id=row.id,
         description=row.description,
         amount=row.amount,

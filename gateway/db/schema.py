@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import MetaData
 
-from gateway.db.tables import base, billing, chain, events, merchants, setups, transfers
+from gateway.db.tables import base, billing, chain, events, merchants, pricing, setups, transfers
 
 metadata: Final[MetaData] = base.metadata
 
@@ -30,6 +30,12 @@ setup_intents = setups.setup_intents
 refunds = transfers.refunds
 transfer_cursors = transfers.transfer_cursors
 token_transfers = transfers.token_transfers
+
+tax_rates = pricing.tax_rates
+coupons = pricing.coupons
+promotion_codes = pricing.promotion_codes
+invoice_items = pricing.invoice_items
+balance_transactions = pricing.balance_transactions
 
 event_sequences = events.event_sequences
 event_log = events.events

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import delete, exists, select
 
 from chain.primitives import Address
-from gateway.db import bulk, keys, moves, pages, rows, schema
+from gateway.db import bulk, embedded, keys, moves, pages, rows, schema
 from gateway.db.engine import Connection
 from gateway.db.pages import Page, PageRequest
 from gateway.db.rows import Claimed
@@ -137,6 +137,8 @@ def _row(value: Subscription) -> bulk.Row:
         "payment_method_id": value.payment_method_id,
         "mandate_id": value.mandate_id,
         "latest_invoice_id": value.latest_invoice_id,
+        "discounts": embedded.discounts_json(value.discounts),
+        "tax_rate_ids": value.tax_rate_ids,
         "description": value.description,
         "metadata": value.metadata,
         "expires_at": value.expires_at,
@@ -182,6 +184,8 @@ def _subscription(row: Any, items: tuple[SubscriptionItem, ...]) -> Subscription
         payment_method_id=row.payment_method_id,
         mandate_id=row.mandate_id,
         latest_invoice_id=row.latest_invoice_id,
+        discounts=embedded.discounts(row.discounts),
+        tax_rate_ids=tuple(row.tax_rate_ids),
         description=row.description,
         metadata=row.metadata,
         expires_at=row.expires_at,
@@ -218,6 +222,7 @@ def _item_rows(values: Sequence[Subscription]) -> list[bulk.Row]:
             "quantity": item.quantity,
             "created_at": item.created_at,
             "metadata": item.metadata,
+            "tax_rate_ids": item.tax_rate_ids,
         }
         for value in values
         for position, item in enumerate(value.items)
@@ -226,5 +231,10 @@ def _item_rows(values: Sequence[Subscription]) -> list[bulk.Row]:
 
 def _item(row: Any) -> SubscriptionItem:
     return SubscriptionItem(
-        id=row.id, price_id=row.price_id, quantity=row.quantity, created_at=row.created_at, metadata=row.metadata
+        id=row.id,
+        price_id=row.price_id,
+        quantity=row.quantity,
+        created_at=row.created_at,
+        metadata=row.metadata,
+        tax_rate_ids=tuple(row.tax_rate_ids),
     )

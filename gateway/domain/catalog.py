@@ -45,7 +45,11 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """Who subscribes (MX-02, FR-01)."""
+    """Who subscribes (MX-02, FR-01).
+
+    Attributes:
+        balance: minor units of `balance_currency`; negative is credit, which pays invoices first (ST-73).
+    """
 
     id: str
     scope: Scope
@@ -58,6 +62,8 @@ class Customer:
     default_payment_method_id: str | None = None
     test_clock_id: str | None = None
     deleted: bool = False
+    balance: int = 0
+    balance_currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,21 @@ class Discount:
         return self.end is None or at < self.end
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerDiscount:
+    """A discount with whom it belongs to: what `customer.discount.…` events are about."""
+
+    scope: Scope
+    discount: Discount
+    customer_id: str
+    subscription_id: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The discount's."""
+        return self.discount.id
+
+
 def redeem(coupon: Coupon, now: datetime, *, param: str) -> Coupon:
     """Count one more use of a coupon.
 

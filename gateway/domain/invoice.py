@@ -7,7 +7,10 @@ from enum import StrEnum
 from typing import Final
 
 from gateway.domain.catalog import Scope
+from gateway.domain.discount import Discount
+from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventType
+from gateway.domain.tax import TaxAmount
 from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check, only_from
 
 KIND: Final = "invoice"
@@ -42,17 +45,47 @@ class BillingReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineDiscount:
+    """What one discount takes off a line."""
+
+    discount_id: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceLine:
-    """So many of a price for a period; `amount` in minor units."""
+    """So many of a price for a period, or an invoice item.
+
+    Attributes:
+        amount: minor units before discounts and taxes; negative for a credit.
+        discountable: whether coupons reduce it.
+        proration: whether it settles a change in the middle of a period.
+        invoice_item_id: what it was swept from; None when it bills a subscription item.
+    """
 
     id: str
     description: str
     amount: int
     quantity: int
-    price_id: str
-    subscription_item_id: str
+    price_id: str | None
+    subscription_item_id: str | None
     period_start: datetime
     period_end: datetime
+    discountable: bool = True
+    proration: bool = False
+    invoice_item_id: str | None = None
+    discount_amounts: tuple[LineDiscount, ...] = ()
+    tax_amounts: tuple[TaxAmount, ...] = ()
+
+    @property
+    def discount_amount(self) -> int:
+        """What all discounts take off."""
+        return sum(part.amount for part in self.discount_amounts)
+
+    @property
+    def total(self) -> int:
+        """What it adds to the invoice, discounts and taxes included."""
+        return self.amount - self.discount_amount + sum(tax.amount for tax in self.tax_amounts if not tax.inclusive)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +96,10 @@ class Invoice:
         period_index: the subscription's period that this bills; unique for the subscription.
         number: given when it is finalised.
         finalizes_at: when a draft becomes open by itself; None when only a person may do it.
+        total: of all lines, discounts and taxes included; negative when it is a credit.
+        discounts: what reduces its lines.
+        starting_balance: the customer's when it was finalised; negative is credit, which pays first.
+        ending_balance: the customer's afterwards; None before.
     """
 
     id: str
@@ -90,11 +127,29 @@ class Invoice:
     voided_at: datetime | None = None
     charge_intent_id: str | None = None
     test_clock_id: str | None = None
+    discounts: tuple[Discount, ...] = ()
+    starting_balance: int = 0
+    ending_balance: int | None = None
+
+    @property
+    def subtotal(self) -> int:
+        """All lines, before discounts and taxes."""
+        return sum(line.amount for line in self.lines)
+
+    @property
+    def amount_due(self) -> int:
+        """What has to be paid after the customer's balance was applied; never negative."""
+        return max(self.total + self.starting_balance, 0)
+
+    @property
+    def balance_change(self) -> int:
+        """By how much finalising it changed the customer's balance; positive where credit was used."""
+        return 0 if self.ending_balance is None else self.ending_balance - self.starting_balance
 
     @property
     def amount_remaining(self) -> int:
         """What is still owed."""
-        return self.total - self.amount_paid
+        return self.amount_due - self.amount_paid
 
     @property
     def wake_at(self) -> datetime | None:
@@ -136,8 +191,30 @@ def draft(invoice: Invoice) -> Moved[Invoice]:
     )
 
 
-def finalize(invoice: Invoice, number: str, now: datetime) -> Moved[Invoice]:
-    """Fix the amounts and give it its number; from now on it is owed (ST-53). Only a draft can be finalised."""
+def bill_lines(invoice: Invoice, lines: tuple[InvoiceLine, ...], now: datetime) -> Moved[Invoice]:
+    """Replace the lines of a draft (ST-51, ST-75): once it is finalised they are fixed.
+
+    Raises:
+        InvalidRequest: it is no draft.
+    """
+    if invoice.status is not Status.DRAFT:
+        raise InvalidRequest(
+            f"Invoice '{invoice.id}' is {invoice.status}; only a draft can be changed.",
+            code="invoice_not_editable",
+            param="invoice",
+        )
+    return Moved(
+        value=replace(invoice, lines=lines, total=sum(line.total for line in lines)),
+        before=invoice,
+        events=(Event(type=EventType.INVOICE_UPDATED, object_id=invoice.id, at=now),),
+    )
+
+
+def finalize(invoice: Invoice, number: str, now: datetime, *, balance: int = 0) -> Moved[Invoice]:
+    """Fix the amounts and give it its number; from now on it is owed (ST-53). Only a draft can be finalised.
+
+    `balance` is the customer's: credit pays first, and what a negative total leaves becomes credit (ST-73).
+    """
     only_from(KIND, invoice.id, {Status.DRAFT}, invoice.status, Status.OPEN)
     after = replace(
         invoice,
@@ -146,6 +223,8 @@ def finalize(invoice: Invoice, number: str, now: datetime) -> Moved[Invoice]:
         number=number,
         finalized_at=now,
         finalizes_at=None,
+        starting_balance=balance,
+        ending_balance=min(invoice.total + balance, 0),
     )
     return _move(invoice, after, now, EventType.INVOICE_FINALIZED, EventType.INVOICE_UPDATED)
 
@@ -157,7 +236,7 @@ def attach_intent(finalized: Moved[Invoice], charge_intent_id: str) -> Moved[Inv
 
 def pay(invoice: Invoice, reason: StatusReason, now: datetime) -> Moved[Invoice]:
     """The money is final, or nothing was owed (ST-12, ST-23)."""
-    after = replace(invoice, status=Status.PAID, reason=reason, amount_paid=invoice.total, paid_at=now)
+    after = replace(invoice, status=Status.PAID, reason=reason, amount_paid=invoice.amount_due, paid_at=now)
     return _move(
         invoice, after, now, EventType.INVOICE_PAID, EventType.INVOICE_PAYMENT_SUCCEEDED, EventType.INVOICE_UPDATED
     )

@@ -3,10 +3,11 @@
 Nothing here knows of rows or of statuses. The same lines give the same sums in any order.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from gateway.domain.discount import BASIS_POINTS, Coupon, allocate
+from gateway.domain.discount import BASIS_POINTS, Coupon, Discount, allocate
+from gateway.domain.invoice import InvoiceLine, LineDiscount
 from gateway.domain.tax import TaxAmount, TaxRate, rounded, taxes
 
 
@@ -77,3 +78,32 @@ def settle(total: int, balance: int) -> Settlement:
     """Apply a customer's balance: credit pays first, a debt is added, and what a negative total leaves is credited."""
     owed = total + balance
     return Settlement(amount_due=max(owed, 0), ending_balance=min(owed, 0))
+
+
+def price_lines(
+    lines: Sequence[tuple[InvoiceLine, Sequence[TaxRate]]],
+    discounts: Sequence[Discount],
+    coupons: Mapping[str, Coupon],
+    currency: str,
+) -> tuple[InvoiceLine, ...]:
+    """Give every line of an invoice its discounts and its taxes; `coupons` holds those of the discounts, by id.
+
+    An amount off in another currency takes nothing.
+    """
+    counting = [discount for discount in discounts if coupons[discount.coupon_id].currency in (None, currency)]
+    priced = price(
+        [Item(amount=line.amount, discountable=line.discountable, rates=tuple(rates)) for line, rates in lines],
+        [coupons[discount.coupon_id] for discount in counting],
+    )
+    return tuple(
+        replace(
+            line,
+            discount_amounts=tuple(
+                LineDiscount(discount_id=discount.id, amount=part)
+                for discount, part in zip(counting, result.discounts, strict=True)
+                if part
+            ),
+            tax_amounts=result.taxes,
+        )
+        for (line, _), result in zip(lines, priced, strict=True)
+    )

@@ -13,6 +13,7 @@ from typing import Any, Final
 from gateway.domain import cancellation
 from gateway.domain.cancellation import CancellationDetails, CancellationFeedback
 from gateway.domain.catalog import Scope
+from gateway.domain.discount import Discount
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventType
 from gateway.domain.period import Interval, Period, period
@@ -90,6 +91,7 @@ class SubscriptionItem:
     quantity: int
     created_at: datetime
     metadata: Mapping[str, str] = field(default_factory=dict)
+    tax_rate_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,8 @@ class Subscription:
         trial_notice_at: when to say that the trial ends soon; None when that is done or not wanted.
         upcoming_at: when to announce the next renewal; None when that is done.
         grace_ends_at: when it ends unless it is paid before (C14).
+        discounts: coupons that reduce its invoices.
+        tax_rate_ids: for items without tax rates of their own.
     """
 
     id: str
@@ -124,6 +128,8 @@ class Subscription:
     payment_method_id: str | None = None
     mandate_id: str | None = None
     latest_invoice_id: str | None = None
+    discounts: tuple[Discount, ...] = ()
+    tax_rate_ids: tuple[str, ...] = ()
     description: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     expires_at: datetime | None = None

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from gateway.db import catalog, charge_intents, invoices, mandates, setup_intents, subscriptions
+from gateway.db import charge_intents, invoices, mandates, setup_intents, subscriptions
 from gateway.db.engine import Connection
 from gateway.domain import charge_intent as intent_domain
 from gateway.domain import course, outcome
@@ -18,24 +18,24 @@ from gateway.domain import invoice as invoice_domain
 from gateway.domain import mandate as mandate_domain
 from gateway.domain import setup_intent as setup_domain
 from gateway.domain import subscription as subscription_domain
-from gateway.domain.catalog import Price, Scope
+from gateway.domain.catalog import Scope
 from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventType
 from gateway.domain.failure import FailureCode, failed
 from gateway.domain.ids import new_id
-from gateway.domain.invoice import BillingReason, Invoice, InvoiceLine
+from gateway.domain.invoice import BillingReason, Invoice
 from gateway.domain.mandate import Mandate
 from gateway.domain.mandate import Status as MandateStatus
 from gateway.domain.money import to_base_units
-from gateway.domain.period import Period
 from gateway.domain.subscription import Due, Subscription
 from gateway.domain.subscription import Status as SubscriptionStatus
 from gateway.domain.transition import Action, Event, Moved, StatusReason
 from gateway.failpoints import Failpoint, failpoint
-from gateway.services import periods, settings
+from gateway.services import credit, invoicing, periods, settings
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
+from gateway.services.invoicing import Bill
 from gateway.services.recording import Origin
 
 BATCH: Final = 500
@@ -89,94 +89,50 @@ async def begin_periods(
     """
     if not renewals:
         return
-    prices = await _prices(conn, [subscription for subscription, _ in renewals])
     policies = await settings.policies(conn, gateway, [s.scope.account_id for s, _ in renewals])
+    bills = [_bill(s, policies[s.scope.account_id], at, at_once=at_once) for s, at in renewals]
     opened = []
-    for subscription, at in renewals:
-        policy = policies[subscription.scope.account_id]
-        upcoming = course.upcoming_period(subscription, at)
-        first, collected = subscription.is_scheduled, subscription.status is not SubscriptionStatus.UNPAID
-        now_open = first or at_once
-        draft = draft_invoice(
-            subscription,
-            upcoming,
-            prices,
-            BillingReason.SUBSCRIPTION_CREATE if first else BillingReason.SUBSCRIPTION_CYCLE,
-            finalizes_at=at + policy.finalization_delay if collected and not now_open else None,
-            now=at,
-        )
-        begun = changes.update(course.begin_period(subscription, upcoming, draft.value.id, at, notice=policy.notice))
-        invoice = changes.insert(draft)
-        if now_open:
-            opened.append((invoice, begun, at))
+    drawn_up = await invoicing.compose_all(conn, bills)
+    for bill, composed in zip(bills, drawn_up, strict=True):
+        s, invoice = bill.subscription, composed.invoice
+        notice = policies[s.scope.account_id].notice
+        moved = course.begin_period(s, bill.billed, invoice.id, bill.now, notice=notice)
+        begun = changes.update(replace(moved, value=replace(moved.value, discounts=composed.discounts_left)))
+        if s.is_scheduled or at_once:
+            opened.append((invoice, begun, bill.now))
+    await invoicing.take(conn, drawn_up, changes)
     if opened:
         await finalize(conn, gateway, opened, changes)
 
 
-async def _prices(conn: Connection, of: Sequence[Subscription]) -> Mapping[str, Price]:
-    price_ids = sorted({item.price_id for subscription in of for item in subscription.items})
-    return await catalog.load_prices(conn, price_ids) if price_ids else {}
+def _bill(subscription: Subscription, policy: settings.Policy, at: datetime, *, at_once: bool) -> Bill:
+    first, collected = subscription.is_scheduled, subscription.status is not SubscriptionStatus.UNPAID
+    return Bill(
+        subscription=subscription,
+        billed=course.upcoming_period(subscription, at),
+        reason=BillingReason.SUBSCRIPTION_CREATE if first else BillingReason.SUBSCRIPTION_CYCLE,
+        finalizes_at=at + policy.finalization_delay if collected and not (first or at_once) else None,
+        now=at,
+    )
 
 
 async def _announce(conn: Connection, due: Sequence[tuple[Subscription, datetime]], changes: Changes) -> None:
     """Tell of renewals to come, with the invoice as it would be (ST-51, SX-14)."""
-    prices = await _prices(conn, [subscription for subscription, _ in due])
+    if not due:
+        return
+    terms = await invoicing.terms_of(conn, [subscription for subscription, _ in due], lock=False)
     for subscription, at in due:
-        billed = subscription.next_period
-        draft = draft_invoice(
-            subscription, billed, prices, BillingReason.SUBSCRIPTION_CYCLE, finalizes_at=None, now=at
-        ).value
+        bill = Bill(
+            subscription=subscription,
+            billed=subscription.next_period,
+            reason=BillingReason.SUBSCRIPTION_CYCLE,
+            now=at,
+        )
+        draft = invoicing.compose(bill, terms).invoice
         preview = replace(draft, id=f"upcoming_{draft.id}", reason=StatusReason("upcoming"))
         told = Event(type=EventType.INVOICE_UPCOMING, object_id=preview.id, at=at)
         changes.announce(Moved(value=preview, events=(told,)))
         changes.update(course.announce_renewal(subscription, at))
-
-
-def draft_invoice(
-    subscription: Subscription,
-    billed: Period,
-    prices: Mapping[str, Price],
-    reason: BillingReason,
-    *,
-    finalizes_at: datetime | None,
-    now: datetime,
-) -> Moved[Invoice]:
-    """Draft the invoice of one period. Without `finalizes_at` it becomes open only when somebody says so (ST-35)."""
-    lines = tuple(
-        InvoiceLine(
-            id=new_id("il", now),
-            description=f"{item.quantity} x {prices[item.price_id].nickname or item.price_id}",
-            amount=prices[item.price_id].unit_amount * item.quantity,
-            quantity=item.quantity,
-            price_id=item.price_id,
-            subscription_item_id=item.id,
-            period_start=billed.start,
-            period_end=billed.end,
-        )
-        for item in subscription.items
-    )
-    return invoice_domain.draft(
-        Invoice(
-            id=new_id("in", now),
-            scope=subscription.scope,
-            customer_id=subscription.customer_id,
-            subscription_id=subscription.id,
-            status=invoice_domain.Status.DRAFT,
-            reason=StatusReason("period_started"),
-            created_at=now,
-            billing_reason=reason,
-            currency=subscription.currency,
-            lines=lines,
-            total=sum(line.amount for line in lines),
-            period_index=billed.index,
-            period_start=billed.start,
-            period_end=billed.end,
-            description=subscription.description,
-            auto_advance=finalizes_at is not None or reason is BillingReason.SUBSCRIPTION_CREATE,
-            finalizes_at=finalizes_at,
-            test_clock_id=subscription.test_clock_id,
-        )
-    )
 
 
 async def _expire(conn: Connection, expired: Sequence[tuple[Subscription, datetime]], changes: Changes) -> None:
@@ -188,6 +144,7 @@ async def _expire(conn: Connection, expired: Sequence[tuple[Subscription, dateti
     intents = await charge_intents.of_invoices(conn, invoice_ids, lock=True)
     reason = StatusReason("first_payment_window_passed", Action.NONE)
     ended: dict[str, datetime] = {}
+    voided: list[tuple[Invoice, datetime]] = []
     for subscription, at in expired:
         intent = intents.get(subscription.latest_invoice_id or "")
         if intent is not None and intent.status is intent_domain.Status.PROCESSING:
@@ -197,10 +154,11 @@ async def _expire(conn: Connection, expired: Sequence[tuple[Subscription, dateti
         changes.update(subscription_domain.expire(subscription, at))
         invoice = owed.get(subscription.latest_invoice_id or "")
         if invoice is not None and invoice.status is not invoice_domain.Status.VOID:
-            changes.update(invoice_domain.void(invoice, reason, at))
+            voided.append((changes.update(invoice_domain.void(invoice, reason, at)), at))
         if intent is not None and intent.status is not intent_domain.Status.CANCELED:
             changes.update(intent_domain.cancel(intent, reason, at))
     await cancel_setups(conn, ended, reason, changes)
+    await credit.give_back(conn, voided, changes)
 
 
 async def cancel_setups(
@@ -264,14 +222,15 @@ async def finalize(
     transaction (ST-23).
     """
     numbers = await _numbers(conn, [invoice for invoice, _, _ in drafts])
+    balances = await credit.apply(conn, [(invoice, at) for invoice, _, at in drafts], changes)
     known = dict(prepared or {})
     if missing := sorted({s.mandate_id for _, s, _ in drafts if s.mandate_id is not None} - known.keys()):
         known |= await mandates.load(conn, missing)
     policies = await settings.policies(conn, gateway, [s.scope.account_id for _, s, _ in drafts])
     free = await periods.free(conn, [(known.get(s.mandate_id or ""), draft, at) for draft, s, at in drafts])
     for draft, subscription, at in drafts:
-        opened = invoice_domain.finalize(draft, numbers[draft.id], at)
-        if opened.value.total == 0:
+        opened = invoice_domain.finalize(draft, numbers[draft.id], at, balance=balances.get(draft.id, 0))
+        if opened.value.amount_due == 0:
             paid = changes.update(
                 opened, invoice_domain.pay(opened.value, StatusReason("nothing_owed", Action.SUCCESS), at)
             )
@@ -316,7 +275,7 @@ def _begin_intent(
         status=intent_domain.Status.REQUIRES_PAYMENT_METHOD,
         reason=StatusReason("payment_method_missing", Action.CUSTOMER_ACTION),
         created_at=at,
-        amount=invoice.total,
+        amount=invoice.amount_due,
         currency=invoice.currency,
         client_secret=f"{intent_id}_secret_{secrets.token_urlsafe(24)}",
         payment_method_id=subscription.payment_method_id,
@@ -328,7 +287,7 @@ def _begin_intent(
         return intent_domain.create(blank)
     try:
         token = gateway.token(mandate.chain_id, mandate.terms.token)
-        amount = to_base_units(invoice.total, invoice.currency, token)
+        amount = to_base_units(invoice.amount_due, invoice.currency, token)
     except InvalidRequest as refused:
         # The operator took the token away, or it cannot express this amount. Everybody else is billed all the same.
         evidence = {"mandate": mandate.id, "token": mandate.terms.token, "why": refused.message}

@@ -1,10 +1,9 @@
 """Customers and products: creating, changing and deleting them at a merchant's request."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from gateway.db import catalog, subscriptions, test_clocks
 from gateway.db.engine import Connection
@@ -15,16 +14,14 @@ from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.events import EventType
 from gateway.domain.ids import new_id
 from gateway.domain.subscription import TERMINAL
-from gateway.domain.transition import Event, Moved
 from gateway.services import subscriptions as subscription_services
+from gateway.services.fields import Metadata, kept, moved
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin, record
 
 _EMAIL: Final = re.compile(r"[^\s@,;<>()]+@[^\s@,;<>()]+\.[^\s@,;<>()]+")
 _SUBSCRIPTIONS_MAX: Final = 100
 """Live subscriptions that end together with their customer, in one transaction."""
-
-Metadata = Mapping[str, str | None] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +48,6 @@ class ProductFields:
     metadata: Metadata = field(default_factory=dict)
     default_price_id: str | None = None
     trial_period_days: int | None = None
-
-
-def moved(before: Any, after: Any, event: EventType, now: datetime) -> Moved[Any]:
-    """A change that one event announces."""
-    return Moved(value=after, before=before, events=(Event(type=event, object_id=after.id, at=now),))
-
-
-def kept(given: frozenset[str], changes: object, names: Mapping[str, str]) -> dict[str, Any]:
-    """The fields that were given, by the names of the domain object."""
-    return {target: getattr(changes, source) for source, target in names.items() if source in given}
 
 
 def _check_customer(fields: CustomerFields) -> None:

@@ -13,7 +13,7 @@ from gateway.domain.errors import Conflict, InvalidRequest, NotFound
 from gateway.domain.invoice import BillingReason, Invoice, Status
 from gateway.domain.subscription import Subscription
 from gateway.domain.transition import Action, StatusReason
-from gateway.services import billing
+from gateway.services import billing, credit
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin
@@ -80,6 +80,7 @@ async def void(
     reason = StatusReason("voided_by_merchant")
     voided = changes.update(domain.void(invoice, reason, now))
     _drop(intent, reason, now, changes)
+    await credit.give_back(conn, [(voided, now)], changes)
     first = invoice.billing_reason is BillingReason.SUBSCRIPTION_CREATE
     if first and subscription.status in subscription_domain.AWAITING_FIRST_PAYMENT:
         changes.update(subscription_domain.expire(subscription, now))

@@ -13,7 +13,8 @@ from gateway.domain.events import EventType
 from gateway.domain.ids import new_id
 from gateway.domain.money import AMOUNT_MAX, currency
 from gateway.domain.period import Interval
-from gateway.services.catalog import Metadata, ProductFields, create_product, kept, moved, product_of
+from gateway.services.catalog import ProductFields, create_product, product_of
+from gateway.services.fields import Metadata, kept, moved
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin, record
 

@@ -10,18 +10,21 @@ from datetime import datetime
 from typing import Any
 
 from chain import eip712, erc20
-from gateway.db import catalog, charge_intents, events, mandates, webhooks
+from gateway.db import catalog, charge_intents, events, mandates, tax_rates, webhooks
 from gateway.db.engine import Connection
 from gateway.db.events import EventDraft, EventRecord
 from gateway.domain.catalog import Customer, PaymentMethod, Price, Product, Scope
 from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
+from gateway.domain.discount import Coupon, CustomerDiscount, PromotionCode
 from gateway.domain.ids import new_id
 from gateway.domain.invoice import Invoice
+from gateway.domain.invoice_item import InvoiceItem
 from gateway.domain.mandate import Mandate, Status
 from gateway.domain.refund import Refund
 from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
+from gateway.domain.tax import TaxRate
 from gateway.domain.test_clock import TestClock
 from gateway.domain.transition import Moved
 from gateway.domain.webhook import Delivery
@@ -37,9 +40,14 @@ Recordable = (
     | Mandate
     | Subscription
     | Invoice
+    | InvoiceItem
     | ChargeIntent
     | Charge
     | Refund
+    | TaxRate
+    | Coupon
+    | PromotionCode
+    | CustomerDiscount
     | SetupIntent
     | TestClock
 )
@@ -124,15 +132,20 @@ async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Record
     invoice_ids: set[str] = set()
     mandate_ids: set[str] = set()
     calldata: dict[str, str] = {}
+    rate_ids: set[str] = set()
     for value in values:
         match value:
             case Subscription():
                 price_ids.update(item.price_id for item in value.items)
+                rate_ids.update(value.tax_rate_ids, *(item.tax_rate_ids for item in value.items))
                 if value.latest_invoice_id is not None:
                     invoice_ids.add(value.latest_invoice_id)
             case Invoice():
-                price_ids.update(line.price_id for line in value.lines)
+                price_ids.update(line.price_id for line in value.lines if line.price_id is not None)
                 invoice_ids.add(value.id)
+            case InvoiceItem():
+                price_ids.update(price_id for price_id in (value.price_id,) if price_id is not None)
+                rate_ids.update(value.tax_rate_ids)
             case ChargeIntent() | SetupIntent():
                 if value.mandate_id is not None:
                     mandate_ids.add(value.mandate_id)
@@ -148,6 +161,7 @@ async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Record
         prices=await catalog.load_prices(conn, sorted(price_ids)) if price_ids else {},
         intents=intents,
         mandates=agreed,
+        tax_rates=await tax_rates.shelf.load(conn, sorted(rate_ids)) if rate_ids else {},
         typed_data={
             mandate.id: eip712.mandate_typed_data(mandate.terms, mandate.chain_id, mandate.contract)
             for mandate in agreed.values()

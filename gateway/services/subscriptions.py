@@ -11,26 +11,25 @@ from gateway.db.engine import Connection
 from gateway.domain import subscription as domain
 from gateway.domain.beginning import Schedule
 from gateway.domain.cancellation import CancellationDetails
-from gateway.domain.catalog import Customer, PaymentMethod, Price, Scope
+from gateway.domain.catalog import Customer, PaymentMethod, Scope
 from gateway.domain.errors import InvalidRequest, NotFound
-from gateway.domain.ids import new_id
 from gateway.domain.invoice import BillingReason
 from gateway.domain.mandate import Mandate
-from gateway.domain.period import Interval
 from gateway.domain.settings import AccountSettings
-from gateway.domain.subscription import CancellationReason, Subscription, SubscriptionItem
+from gateway.domain.subscription import CancellationReason, Subscription
 from gateway.domain.transition import Moved
-from gateway.services import beginnings, billing, method_changes, setup_intents
+from gateway.services import beginnings, billing, invoicing, method_changes, setup_intents
+from gateway.services import discounts as discount_services
 from gateway.services import mandates as mandate_services
+from gateway.services import tax_rates as tax_rate_services
 from gateway.services.beginnings import Plan
 from gateway.services.changes import Changes
+from gateway.services.discounts import DiscountRequest
 from gateway.services.gateway import Gateway
+from gateway.services.invoicing import Bill
+from gateway.services.items import NewItem, choose, common_interval
 from gateway.services.recording import Origin
 
-ITEMS_MAX: Final = 20
-"""Most items of one subscription; the SDKs' peers allow as many."""
-
-QUANTITY_MAX: Final = 1_000_000
 AT_ONCE: Final = Schedule()
 
 
@@ -39,15 +38,6 @@ class PaymentBehavior(StrEnum):
 
     ALLOW_INCOMPLETE = "allow_incomplete"
     DEFAULT_INCOMPLETE = "default_incomplete"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewItem:
-    """So many of a price, as asked for."""
-
-    price_id: str
-    quantity: int = 1
-    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +67,8 @@ async def create(
     cancel_at: datetime | None = None,
     cancel_at_period_end: bool = False,
     schedule: Schedule = AT_ONCE,
+    discounts: Sequence[DiscountRequest] = (),
+    default_tax_rate_ids: Sequence[str] = (),
     now: datetime,
     origin: Origin,
 ) -> Subscription:
@@ -92,9 +84,9 @@ async def create(
     """
     now = now.replace(microsecond=0)
     customer = await _customer(conn, scope, customer_id)
-    chosen, prices = await _items(conn, scope, items, now)
+    chosen, prices = await choose(conn, scope, items, now)
     method = await _payment_method(conn, customer, default_payment_method_id, payment_behavior)
-    interval = _common_interval(list(prices.values()))
+    interval = common_interval(list(prices.values()))
     plan = Plan(chosen, prices, interval, method)
     beginning = await beginnings.beginning_of(conn, customer, plan, schedule, now)
     if cancel_at is not None and cancel_at <= max(now, beginning.anchor):
@@ -106,44 +98,63 @@ async def create(
     account = await accounts.get(conn, scope.account_id)
     notice = (AccountSettings() if account is None else account.settings).upcoming_notice
     blank = beginnings.blank(customer, plan, beginning, notice, now)
-    opened = domain.create(
-        replace(
-            blank,
-            description=description,
-            metadata=dict(metadata or {}),
-            start_at=schedule.start_date or blank.start_at,
-            ends_at=beginnings.end_of_first(blank) if cancel_at_period_end else cancel_at,
-            cancel_at_period_end=cancel_at_period_end,
-        )
+    fresh = replace(
+        blank,
+        description=description,
+        metadata=dict(metadata or {}),
+        start_at=schedule.start_date or blank.start_at,
+        ends_at=beginnings.end_of_first(blank) if cancel_at_period_end else cancel_at,
+        cancel_at_period_end=cancel_at_period_end,
     )
+    opened = domain.create(await _reduced_and_taxed(conn, fresh, discounts, default_tax_rate_ids))
     if beginning.has_begun:
         return await _bill_first_period(conn, gateway, opened, plan, origin=origin)
     return await _set_up(conn, gateway, opened, plan, origin=origin)
+
+
+async def _reduced_and_taxed(
+    conn: Connection, subscription: Subscription, discounts: Sequence[DiscountRequest], rate_ids: Sequence[str]
+) -> Subscription:
+    """Apply the coupons and tax rates that a new subscription asks for (ST-04, ST-73)."""
+    await tax_rate_services.usable(conn, subscription.scope, rate_ids, param="default_tax_rates")
+    redeemed = await discount_services.redeem(
+        conn,
+        scope=subscription.scope,
+        customer_id=subscription.customer_id,
+        currency=subscription.currency,
+        requests=discounts,
+        now=subscription.created_at,
+    )
+    return replace(subscription, discounts=redeemed, tax_rate_ids=tuple(rate_ids))
 
 
 async def _bill_first_period(
     conn: Connection, gateway: Gateway, opened: Moved[Subscription], plan: Plan, *, origin: Origin
 ) -> Subscription:
     now = opened.value.created_at
-    draft = billing.draft_invoice(
-        opened.value,
-        opened.value.current_period,
-        plan.prices,
-        BillingReason.SUBSCRIPTION_CREATE,
-        finalizes_at=None,
+    bill = Bill(
+        subscription=opened.value,
+        billed=opened.value.current_period,
+        reason=BillingReason.SUBSCRIPTION_CREATE,
         now=now,
     )
-    subscription = replace(opened.value, latest_invoice_id=draft.value.id)
     changes = Changes()
+    terms = await invoicing.terms_of(conn, [opened.value])
+    composed = invoicing.compose(bill, terms)
+    invoice = composed.invoice
+    subscription = replace(opened.value, latest_invoice_id=invoice.id, discounts=composed.discounts_left)
     prepared: dict[str, Mandate] = {}
-    if plan.method is not None and draft.value.total:
-        asked = await mandate_services.ask(conn, gateway, subscription, plan.method, total=draft.value.total, now=now)
-        mandate = changes.insert(asked)
+    if plan.method is not None and invoice.total:
+        cap = max(invoice.total, invoicing.recurring_total(opened.value, terms, now))
+        mandate = changes.insert(
+            await mandate_services.ask(conn, gateway, subscription, plan.method, total=cap, now=now)
+        )
         prepared[mandate.id] = mandate
         subscription = replace(subscription, mandate_id=mandate.id)
     changes.insert(replace(opened, value=subscription))
-    changes.insert(draft)
-    await billing.finalize(conn, gateway, [(draft.value, subscription, now)], changes, prepared=prepared)
+    changes.announced.extend(discount_services.announced(subscription, (), opened.value.discounts, now))
+    await invoicing.take(conn, [composed], changes)
+    await billing.finalize(conn, gateway, [(invoice, subscription, now)], changes, prepared=prepared)
     await changes.write(conn, gateway, origin)
     return changes.current(subscription)
 
@@ -154,10 +165,11 @@ async def _set_up(
     """Ask for the mandate that the first period will need; nothing is owed until then (SX-06, ST-25)."""
     subscription, now = opened.value, opened.value.created_at
     changes = Changes()
-    if plan.total:
+    total = invoicing.recurring_total(subscription, await invoicing.terms_of(conn, [subscription], lock=False), now)
+    if total:
         mandate = None
         if plan.method is not None:
-            asked = await mandate_services.ask(conn, gateway, subscription, plan.method, total=plan.total, now=now)
+            asked = await mandate_services.ask(conn, gateway, subscription, plan.method, total=total, now=now)
             mandate = changes.insert(asked)
         intent = setup_intents.begin(subscription, mandate, now)
         subscription = replace(
@@ -169,6 +181,7 @@ async def _set_up(
         changes.insert(intent)
     else:
         changes.insert(opened)
+    changes.announced.extend(discount_services.announced(subscription, (), subscription.discounts, now))
     await changes.write(conn, gateway, origin)
     return subscription
 
@@ -178,61 +191,6 @@ async def _customer(conn: Connection, scope: Scope, customer_id: str) -> Custome
     if customer is None or customer.deleted:
         raise NotFound("customer", customer_id, param="customer")
     return customer
-
-
-async def _items(
-    conn: Connection, scope: Scope, items: Sequence[NewItem], now: datetime
-) -> tuple[tuple[SubscriptionItem, ...], dict[str, Price]]:
-    """Check what is asked for (FR-16) and return it with its prices by id."""
-    if not 1 <= len(items) <= ITEMS_MAX:
-        raise InvalidRequest(f"items takes 1 to {ITEMS_MAX} entries.", code="invalid_items", param="items")
-    prices = await catalog.get_prices(conn, scope, [item.price_id for item in items])
-    products = await catalog.get_products(conn, scope, [price.product_id for price in prices.values()])
-    seen: set[str] = set()
-    for index, item in enumerate(items):
-        param = f"items[{index}][price]"
-        price = prices.get(item.price_id)
-        if price is None:
-            raise NotFound("price", item.price_id, param=param)
-        if item.price_id in seen:
-            raise InvalidRequest(
-                f"Price '{price.id}' is given twice; raise its quantity instead.", code="duplicate_price", param=param
-            )
-        seen.add(item.price_id)
-        if not price.active or not products[price.product_id].active:
-            raise InvalidRequest(
-                f"Price '{price.id}' or its product is not active.", code="price_inactive", param=param
-            )
-        if not 1 <= item.quantity <= QUANTITY_MAX:
-            raise InvalidRequest(
-                f"quantity must be between 1 and {QUANTITY_MAX}.",
-                code="invalid_quantity",
-                param=f"items[{index}][quantity]",
-            )
-    if len({price.currency for price in prices.values()}) != 1:
-        raise InvalidRequest(
-            "All prices of a subscription must have one currency.", code="mixed_currencies", param="items"
-        )
-    chosen = tuple(
-        SubscriptionItem(
-            id=new_id("si", now),
-            price_id=item.price_id,
-            quantity=item.quantity,
-            created_at=now,
-            metadata=dict(item.metadata),
-        )
-        for item in items
-    )
-    return chosen, prices
-
-
-def _common_interval(prices: Sequence[Price]) -> Interval:
-    intervals = {price.interval for price in prices}
-    if len(intervals) == 1 and (interval := intervals.pop()) is not None:
-        return interval
-    raise InvalidRequest(
-        "All prices of a subscription must be recurring at the same interval.", code="mixed_intervals", param="items"
-    )
 
 
 async def _payment_method(

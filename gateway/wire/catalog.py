@@ -45,9 +45,9 @@ class CustomerObject(Struct, frozen=True, kw_only=True):
 
     id: str
     object: Literal["customer"] = "customer"
-    balance: int = 0
+    balance: int
     created: int
-    currency: str | None = None
+    currency: str | None
     default_payment_method: str | None
     description: str | None
     email: str | None
@@ -173,6 +173,8 @@ def customer(value: Customer, _related: Related) -> CustomerObject:
     """Render a customer; its default method stands at the top level too, where Frame's clients look."""
     return CustomerObject(
         id=value.id,
+        balance=value.balance,
+        currency=value.balance_currency,
         created=to_unix(value.created_at),
         default_payment_method=value.default_payment_method_id,
         description=value.description,

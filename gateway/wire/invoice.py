@@ -1,6 +1,7 @@
 """Invoices on the wire. The intent that pays one stands in three places, so that clients of every age find it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from msgspec import Struct
@@ -9,7 +10,8 @@ from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.charge_intent import Status as IntentStatus
 from gateway.domain.invoice import Invoice, InvoiceLine, Status
 from gateway.domain.period import to_unix
-from gateway.wire import catalog
+from gateway.domain.tax import TaxAmount
+from gateway.wire import catalog, pricing
 from gateway.wire.common import ListOf, Reason, reason, unix
 from gateway.wire.related import Related
 
@@ -45,11 +47,44 @@ class LineParentDetails(Struct, frozen=True, kw_only=True):
     subscription_item: str
 
 
+class InvoiceItemParentDetails(Struct, frozen=True, kw_only=True):
+    """The invoice item that a line came from."""
+
+    invoice_item: str
+    proration: bool
+    subscription: str
+
+
 class LineParent(Struct, frozen=True, kw_only=True):
     """What a line belongs to."""
 
-    subscription_item_details: LineParentDetails
-    type: Literal["subscription_item_details"] = "subscription_item_details"
+    invoice_item_details: InvoiceItemParentDetails | None = None
+    subscription_item_details: LineParentDetails | None = None
+    type: Literal["subscription_item_details", "invoice_item_details"]
+
+
+class DiscountAmount(Struct, frozen=True, kw_only=True):
+    """What one discount takes off."""
+
+    amount: int
+    discount: str
+
+
+class TaxRateDetails(Struct, frozen=True, kw_only=True):
+    """The rate of a tax."""
+
+    tax_rate: str
+
+
+class Tax(Struct, frozen=True, kw_only=True):
+    """What one rate makes."""
+
+    amount: int
+    tax_behavior: Literal["inclusive", "exclusive"]
+    tax_rate_details: TaxRateDetails
+    taxability_reason: Literal["standard_rated"] = "standard_rated"
+    taxable_amount: int
+    type: Literal["tax_rate_details"] = "tax_rate_details"
 
 
 class LineObject(Struct, frozen=True, kw_only=True):
@@ -60,24 +95,25 @@ class LineObject(Struct, frozen=True, kw_only=True):
     amount: int
     currency: str
     description: str
-    discount_amounts: Sequence[str] = ()
-    discountable: bool = True
-    discounts: Sequence[str] = ()
+    discount_amounts: Sequence[DiscountAmount]
+    discountable: bool
+    discounts: Sequence[str]
     invoice: str
+    invoice_item: str | None
     livemode: bool
     metadata: Mapping[str, str] = {}
     parent: LineParent
     period: PeriodObject
     plan: catalog.PlanObject | None
     price: catalog.PriceObject | None
-    pricing: Pricing
-    proration: bool = False
+    pricing: Pricing | None
+    proration: bool
     quantity: int
     subscription: str
-    subscription_item: str
+    subscription_item: str | None
     subtotal: int
-    taxes: Sequence[str] = ()
-    type: Literal["subscription"] = "subscription"
+    taxes: Sequence[Tax]
+    type: Literal["subscription", "invoiceitem"]
 
 
 class Payment(Struct, frozen=True, kw_only=True):
@@ -166,10 +202,10 @@ class InvoiceObject(Struct, frozen=True, kw_only=True):
     customer: str
     default_payment_method: str | None
     description: str | None
-    discounts: Sequence[str] = ()
+    discounts: Sequence[pricing.DiscountObject]
     due_date: int | None = None
     effective_at: int | None
-    ending_balance: int = 0
+    ending_balance: int | None
     lines: ListOf[LineObject]
     livemode: bool
     metadata: Mapping[str, str]
@@ -181,43 +217,95 @@ class InvoiceObject(Struct, frozen=True, kw_only=True):
     payments: ListOf[InvoicePaymentObject]
     period_end: int
     period_start: int
-    starting_balance: int = 0
+    starting_balance: int
     status: str
     status_reason: Reason
     status_transitions: StatusTransitions
     subscription: str
     subtotal: int
     test_clock: str | None
+    subtotal_excluding_tax: int
     total: int
-    total_taxes: Sequence[str] = ()
+    total_discount_amounts: Sequence[DiscountAmount]
+    total_excluding_tax: int
+    total_taxes: Sequence[Tax]
 
 
 def _line(line: InvoiceLine, owner: Invoice, related: Related) -> LineObject:
-    price = related.prices.get(line.price_id)
+    price = related.prices.get(line.price_id) if line.price_id is not None else None
     return LineObject(
         id=line.id,
         amount=line.amount,
         currency=owner.currency,
         description=line.description,
+        discount_amounts=[
+            DiscountAmount(amount=part.amount, discount=part.discount_id) for part in line.discount_amounts
+        ],
+        discountable=line.discountable,
+        discounts=[part.discount_id for part in line.discount_amounts],
         invoice=owner.id,
+        invoice_item=line.invoice_item_id,
         livemode=owner.scope.livemode,
-        parent=LineParent(
-            subscription_item_details=LineParentDetails(
-                subscription=owner.subscription_id, subscription_item=line.subscription_item_id
-            )
-        ),
+        parent=_parent(line, owner),
         period=PeriodObject(end=to_unix(line.period_end), start=to_unix(line.period_start)),
         plan=catalog.plan(price) if price is not None else None,
         price=catalog.price(price, related) if price is not None else None,
         pricing=Pricing(
             price_details=PriceDetails(price=line.price_id, product=price.product_id if price is not None else None),
             unit_amount_decimal=str(price.unit_amount) if price is not None else None,
-        ),
+        )
+        if line.price_id is not None
+        else None,
+        proration=line.proration,
         quantity=line.quantity,
         subscription=owner.subscription_id,
         subscription_item=line.subscription_item_id,
         subtotal=line.amount,
+        taxes=[_tax(part) for part in line.tax_amounts],
+        type="subscription" if line.invoice_item_id is None else "invoiceitem",
     )
+
+
+def _parent(line: InvoiceLine, owner: Invoice) -> LineParent:
+    if line.invoice_item_id is not None:
+        return LineParent(
+            invoice_item_details=InvoiceItemParentDetails(
+                invoice_item=line.invoice_item_id, proration=line.proration, subscription=owner.subscription_id
+            ),
+            type="invoice_item_details",
+        )
+    return LineParent(
+        subscription_item_details=LineParentDetails(
+            subscription=owner.subscription_id, subscription_item=line.subscription_item_id or ""
+        ),
+        type="subscription_item_details",
+    )
+
+
+def _tax(part: TaxAmount) -> Tax:
+    return Tax(
+        amount=part.amount,
+        tax_behavior="inclusive" if part.inclusive else "exclusive",
+        tax_rate_details=TaxRateDetails(tax_rate=part.rate_id),
+        taxable_amount=part.taxable,
+    )
+
+
+def _total_taxes(lines: Sequence[InvoiceLine]) -> list[Tax]:
+    """One sum for each rate."""
+    sums: dict[str, TaxAmount] = {}
+    for part in (part for line in lines for part in line.tax_amounts):
+        so_far = sums.get(part.rate_id, replace(part, amount=0, taxable=0))
+        sums[part.rate_id] = replace(so_far, amount=so_far.amount + part.amount, taxable=so_far.taxable + part.taxable)
+    return [_tax(part) for part in sums.values()]
+
+
+def _total_discounts(lines: Sequence[InvoiceLine]) -> list[DiscountAmount]:
+    """One sum for each discount."""
+    sums: dict[str, int] = {}
+    for part in (part for line in lines for part in line.discount_amounts):
+        sums[part.discount_id] = sums.get(part.discount_id, 0) + part.amount
+    return [DiscountAmount(amount=amount, discount=discount_id) for discount_id, amount in sums.items()]
 
 
 def _payment(owner: Invoice, intent: ChargeIntent) -> InvoicePaymentObject:
@@ -242,10 +330,11 @@ def invoice(value: Invoice, related: Related) -> InvoiceObject:
     intent = related.intents.get(value.id)
     lines = [_line(line, value, related) for line in value.lines]
     intent_id = intent.id if intent is not None else value.charge_intent_id
+    inclusive = sum(part.amount for line in value.lines for part in line.tax_amounts if part.inclusive)
     secret = ConfirmationSecret(client_secret=intent.client_secret) if intent is not None else None
     return InvoiceObject(
         id=value.id,
-        amount_due=value.total,
+        amount_due=value.amount_due,
         amount_paid=value.amount_paid,
         amount_remaining=value.amount_remaining,
         attempt_count=intent.attempts if intent is not None else 0,
@@ -261,7 +350,9 @@ def invoice(value: Invoice, related: Related) -> InvoiceObject:
         customer=value.customer_id,
         default_payment_method=intent.payment_method_id if intent is not None else None,
         description=value.description,
+        discounts=[pricing.discount(part, value.customer_id, value.subscription_id) for part in value.discounts],
         effective_at=unix(value.finalized_at),
+        ending_balance=value.ending_balance,
         lines=ListOf(data=lines, url=f"/v1/invoices/{value.id}/lines"),
         livemode=value.scope.livemode,
         metadata=value.metadata,
@@ -276,13 +367,18 @@ def invoice(value: Invoice, related: Related) -> InvoiceObject:
         ),
         period_end=to_unix(value.period_end),
         period_start=to_unix(value.period_start),
+        starting_balance=value.starting_balance,
         status=value.status.value,
         status_reason=reason(value.reason),
         status_transitions=StatusTransitions(
             finalized_at=unix(value.finalized_at), paid_at=unix(value.paid_at), voided_at=unix(value.voided_at)
         ),
         subscription=value.subscription_id,
-        subtotal=sum(line.amount for line in value.lines),
+        subtotal=value.subtotal,
+        subtotal_excluding_tax=value.subtotal - inclusive,
         test_clock=value.test_clock_id,
         total=value.total,
+        total_discount_amounts=_total_discounts(value.lines),
+        total_excluding_tax=value.total - sum(part.amount for line in value.lines for part in line.tax_amounts),
+        total_taxes=_total_taxes(value.lines),
     )

@@ -10,6 +10,7 @@ from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate
 from gateway.domain.money import Token
+from gateway.domain.tax import TaxRate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Related:
     invoices: Mapping[str, Invoice] = field(default_factory=dict)
     mandates: Mapping[str, Mandate] = field(default_factory=dict)
     payment_methods: Mapping[str, PaymentMethod] = field(default_factory=dict)
+    tax_rates: Mapping[str, TaxRate] = field(default_factory=dict)
     tokens: Mapping[tuple[int, Address], Token] = field(default_factory=dict)
     typed_data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     permits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

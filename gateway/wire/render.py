@@ -8,14 +8,18 @@ import msgspec
 from gateway.domain.catalog import Account, Customer, PaymentMethod, Price, Product
 from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
+from gateway.domain.credit import BalanceTransaction
+from gateway.domain.discount import Coupon, CustomerDiscount, PromotionCode
 from gateway.domain.invoice import Invoice
+from gateway.domain.invoice_item import InvoiceItem
 from gateway.domain.mandate import Mandate
 from gateway.domain.refund import Refund
 from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
+from gateway.domain.tax import TaxRate
 from gateway.domain.test_clock import TestClock
 from gateway.domain.webhook import WebhookEndpoint
-from gateway.wire import catalog, invoice, payments, refund, setup_intent, subscription, webhook
+from gateway.wire import catalog, invoice, payments, pricing, refund, setup_intent, subscription, webhook
 from gateway.wire.related import Related
 
 DomainObject = (
@@ -30,6 +34,12 @@ DomainObject = (
     | ChargeIntent
     | Charge
     | Refund
+    | TaxRate
+    | Coupon
+    | PromotionCode
+    | CustomerDiscount
+    | InvoiceItem
+    | BalanceTransaction
     | WebhookEndpoint
     | TestClock
     | SetupIntent
@@ -49,6 +59,12 @@ _SHAPES: Final[Mapping[type, tuple[str, _Shape]]] = {
     ChargeIntent: ("charge_intent", payments.charge_intent),
     Charge: ("charge", payments.charge),
     Refund: ("refund", refund.refund),
+    TaxRate: ("tax_rate", pricing.tax_rate),
+    Coupon: ("coupon", pricing.coupon),
+    PromotionCode: ("promotion_code", pricing.promotion_code),
+    CustomerDiscount: ("discount", pricing.customer_discount),
+    InvoiceItem: ("invoiceitem", pricing.invoice_item),
+    BalanceTransaction: ("customer_balance_transaction", pricing.balance_transaction),
     SetupIntent: ("setup_intent", setup_intent.setup_intent),
     WebhookEndpoint: ("webhook_endpoint", webhook.webhook_endpoint),
     TestClock: ("test_helpers.test_clock", webhook.clock),

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from gateway.domain.period import to_unix
 from gateway.domain.subscription import Subscription, SubscriptionItem
-from gateway.wire import catalog
+from gateway.wire import catalog, pricing
 from gateway.wire.common import ListOf, Reason, reason, unix
 from gateway.wire.related import Related
 
@@ -26,7 +26,7 @@ class SubscriptionItemObject(Struct, frozen=True, kw_only=True):
     price: catalog.PriceObject | str
     quantity: int
     subscription: str
-    tax_rates: Sequence[str] = ()
+    tax_rates: Sequence[pricing.TaxRateObject]
 
 
 class CancellationDetails(Struct, frozen=True, kw_only=True):
@@ -63,7 +63,8 @@ class SubscriptionObject(Struct, frozen=True, kw_only=True):
     days_until_due: int | None = None
     default_payment_method: str | None
     description: str | None
-    discounts: Sequence[str] = ()
+    default_tax_rates: Sequence[pricing.TaxRateObject]
+    discounts: Sequence[pricing.DiscountObject]
     ended_at: int | None
     items: ListOf[SubscriptionItemObject]
     latest_charge_intent: str | None
@@ -99,6 +100,7 @@ def _item(value: SubscriptionItem, owner: Subscription, related: Related) -> Sub
         price=catalog.price(price, related) if price is not None else value.price_id,
         quantity=value.quantity,
         subscription=owner.id,
+        tax_rates=pricing.tax_rates(value.tax_rate_ids, related),
     )
 
 
@@ -126,7 +128,9 @@ def subscription(value: Subscription, related: Related) -> SubscriptionObject:
         customer=value.customer_id,
         days_until_due=value.days_until_due,
         default_payment_method=value.payment_method_id,
+        default_tax_rates=pricing.tax_rates(value.tax_rate_ids, related),
         description=value.description,
+        discounts=[pricing.discount(part, value.customer_id, value.id) for part in value.discounts],
         ended_at=unix(value.ended_at),
         items=ListOf(data=items, url=f"/v1/subscription_items?subscription={value.id}"),
         latest_charge_intent=intent.id if intent is not None else None,

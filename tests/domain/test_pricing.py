@@ -1,5 +1,6 @@
 """Invoice arithmetic: ST-04 (tax rates), ST-23 and ST-73 (coupons and credit), for all amounts."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ def rate(ppm: int, *, inclusive: bool = False, name: str = "txr_1") -> TaxRate:
 
 
 def coupon(**terms: Any) -> Coupon:
-    return Coupon(**({"id": "c", "scope": SCOPE, "created_at": NOW, "duration": Duration.FOREVER} | terms))
+    return replace(Coupon(id="c", scope=SCOPE, created_at=NOW, duration=Duration.FOREVER), **terms)
 
 
 AMOUNTS = st.integers(0, 10**10)

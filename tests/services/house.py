@@ -35,8 +35,8 @@ from gateway.services import (
 )
 from gateway.services import subscriptions as subscription_services
 from gateway.services.gateway import Gateway, Network
+from gateway.services.items import NewItem
 from gateway.services.recording import Origin
-from gateway.services.subscriptions import NewItem
 from tests import factories
 
 ROUNDS_MAX = 40

@@ -14,6 +14,7 @@ from gateway.domain import invoice as invoice_domain
 from gateway.domain import mandate as mandate_domain
 from gateway.domain.subscription import CancellationReason, Status
 from gateway.services import subscriptions as subscription_services
+from gateway.services.items import NewItem
 from tests import factories
 from tests.services.house import House
 
@@ -245,7 +246,7 @@ async def test_ST_23_nothing_owed_is_active_at_once_without_a_transaction(house:
     async with books.write() as conn:
         free = factories.price(id=factories.numbered("price", 2), unit_amount=0)
         await catalog.add_prices(conn, [free])
-    opened = await house.subscribe(items=[subscription_services.NewItem(price_id=free.id)])
+    opened = await house.subscribe(items=[NewItem(price_id=free.id)])
     assert opened.status is Status.ACTIVE
     assert (await house.invoice(opened)).status is invoice_domain.Status.PAID
     assert house.charged() == []

@@ -55,8 +55,8 @@ from gateway.services import billing, collection, indexing, intents, settlement,
 from gateway.services import subscriptions as subscription_services
 from gateway.services import test_clocks as clock_services
 from gateway.services.gateway import Gateway
+from gateway.services.items import NewItem
 from gateway.services.recording import Origin
-from gateway.services.subscriptions import NewItem
 from tests import factories
 
 SECRET = signatures.new_secret(bytes(range(32)))

@@ -47,9 +47,9 @@ def words(name: str, *, nullable: bool = True) -> Column[Any]:
     return Column(name, Identifier, nullable=nullable)
 
 
-def document(name: str, *, nullable: bool = False) -> Column[Any]:
-    """JSON text."""
-    return Column(name, Json, nullable=nullable)
+def document(name: str, *, nullable: bool = False, initially: str | None = None) -> Column[Any]:
+    """JSON text; `initially` is what rows from before the column hold."""
+    return Column(name, Json, nullable=nullable, server_default=None if initially is None else text(f"'{initially}'"))
 
 
 def reason() -> tuple[Column[Any], Column[Any], Column[Any]]:

@@ -95,6 +95,8 @@ subscriptions: Final = Table(
     pointer("payment_method_id"),
     pointer("mandate_id"),
     pointer("latest_invoice_id"),
+    document("discounts", initially="[]"),
+    document("tax_rate_ids", initially="[]"),
     words("description"),
     document("metadata"),
     at("expires_at"),
@@ -146,6 +148,7 @@ subscription_items: Final = Table(
     Column("quantity", Amount, nullable=False),
     at("created_at", nullable=False),
     document("metadata"),
+    document("tax_rate_ids", initially="[]"),
 )
 Index("ix_subscription_items_subscription_id", subscription_items.c.subscription_id, subscription_items.c.position)
 Index("ix_subscription_items_price_id", subscription_items.c.price_id, subscription_items.c.subscription_id)
@@ -178,6 +181,9 @@ invoices: Final = Table(
     pointer("charge_intent_id"),
     pointer("test_clock_id"),
     at("wake_at"),
+    document("discounts", initially="[]"),
+    Column("starting_balance", Amount, nullable=False, server_default=text("0")),
+    Column("ending_balance", Amount, nullable=True),
 )
 of_tenant(invoices)
 due(invoices)
@@ -206,6 +212,11 @@ invoice_lines: Final = Table(
     pointer("subscription_item_id"),
     at("period_start", nullable=False),
     at("period_end", nullable=False),
+    Column("discountable", Flag, nullable=False, server_default=text("true")),
+    Column("proration", Flag, nullable=False, server_default=text("false")),
+    pointer("invoice_item_id"),
+    document("discount_amounts", initially="[]"),
+    document("tax_amounts", initially="[]"),
 )
 Index("ix_invoice_lines_invoice_id", invoice_lines.c.invoice_id, invoice_lines.c.position)
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Column, ForeignKey, Index, Table
+from sqlalchemy import Column, ForeignKey, Index, Table, text
 
 from gateway.db.columns import AddressColumn, Amount, Bytes, Count, EnumColumn, Flag, Identifier
 from gateway.db.tables.base import (
@@ -80,6 +80,8 @@ customers: Final = Table(
     pointer("default_payment_method_id"),
     owner("test_clock_id", "test_clocks", nullable=True),
     Column("deleted", Flag, nullable=False),
+    Column("balance", Amount, nullable=False, server_default=text("0")),
+    words("balance_currency"),
 )
 of_tenant(customers)
 Index("ix_customers_email", customers.c.account_id, customers.c.livemode, customers.c.email, customers.c.id)
