@@ -1,22 +1,29 @@
 """What a merchant may do to an invoice by hand: finalise, pay, void, write off."""
 
 from datetime import datetime
+from typing import Final
 
 from gateway.db import charge_intents, invoices, subscriptions
 from gateway.db.engine import Connection
 from gateway.domain import charge_intent as intent_domain
 from gateway.domain import invoice as domain
 from gateway.domain import subscription as subscription_domain
+from gateway.domain import voiding
 from gateway.domain.catalog import Scope
 from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.errors import Conflict, InvalidRequest, NotFound
 from gateway.domain.invoice import BillingReason, Invoice, Status
-from gateway.domain.subscription import Subscription
+from gateway.domain.subscription import CancellationReason, Subscription
+from gateway.domain.subscription import Status as SubscriptionStatus
 from gateway.domain.transition import Action, StatusReason
+from gateway.domain.voiding import Standing
 from gateway.services import billing, credit
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin
+
+_WALKED: Final = frozenset({SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE, SubscriptionStatus.UNPAID})
+"""Statuses that voiding the newest invoice may change."""
 
 
 async def finalize(
@@ -84,8 +91,46 @@ async def void(
     first = invoice.billing_reason is BillingReason.SUBSCRIPTION_CREATE
     if first and subscription.status in subscription_domain.AWAITING_FIRST_PAYMENT:
         changes.update(subscription_domain.expire(subscription, now))
+    elif voided.id == subscription.latest_invoice_id and subscription.status in _WALKED:
+        await _walk(conn, subscription, voided, now, changes)
     await changes.write(conn, gateway, origin)
     return voided
+
+
+async def _walk(conn: Connection, subscription: Subscription, voided: Invoice, now: datetime, changes: Changes) -> None:
+    """Look for what the older invoices leave of the subscription (ST-42 to ST-45)."""
+    history = [one for one in await invoices.of_subscription(conn, subscription.id) if one.id != voided.id]
+    intents = await charge_intents.of_invoices(conn, [one.id for one in history])
+    target = voiding.status_after([_standing(one, intents.get(one.id)) for one in history], now)
+    reason = StatusReason("invoice_voided", evidence={"invoice": voided.id})
+    if target is subscription.status:
+        return
+    match target:
+        case SubscriptionStatus.ACTIVE:
+            changes.update(voiding.excuse(subscription, reason, now))
+        case SubscriptionStatus.CANCELED:
+            changes.update(subscription_domain.cancel(subscription, CancellationReason.PAYMENT_FAILED, now))
+            await billing.stop_collecting(conn, {subscription.id: now}, changes)
+        case SubscriptionStatus.PAST_DUE | SubscriptionStatus.UNPAID:
+            _owing(subscription, target, reason, now, changes)
+        case _:
+            raise AssertionError(target)
+
+
+def _owing(
+    subscription: Subscription, target: SubscriptionStatus, reason: StatusReason, now: datetime, changes: Changes
+) -> None:
+    """An older invoice is still owed. An unpaid subscription stays so: nothing was paid."""
+    if subscription.status is SubscriptionStatus.ACTIVE:
+        subscription = changes.update(subscription_domain.mark_past_due(subscription, reason, now))
+    if target is SubscriptionStatus.UNPAID:
+        changes.update(subscription_domain.mark_unpaid(subscription, reason, now))
+
+
+def _standing(invoice: Invoice, intent: ChargeIntent | None) -> Standing:
+    over = intent is not None and intent.status is intent_domain.Status.FAILED and intent.next_attempt_at is None
+    policy = intent.policy if intent is not None and over else None
+    return Standing(invoice=invoice, dunning_over=None if policy is None else policy.on_exhausted)
 
 
 async def mark_uncollectible(
