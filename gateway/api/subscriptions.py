@@ -61,7 +61,9 @@ async def create(call: Call, body: CreateSubscription) -> Subscription:
         raise _both("cancel_at_period_end", "cancel_at" if body.end_date is None else "end_date")
     if body.cancel_at is not None and body.end_date is not None:
         raise _both("cancel_at", "end_date")
-    ends_at = body.cancel_at if body.end_date is None else body.end_date
+    ends_at = None if body.cancel_at is None else from_unix(body.cancel_at)
+    if body.end_date is not None:
+        ends_at = _moment(body.end_date, "end_date")
     customer_id = await _customer(call, body)
     return await services.create(
         call.conn,
@@ -73,7 +75,8 @@ async def create(call: Call, body: CreateSubscription) -> Subscription:
         payment_behavior=PaymentBehavior(body.payment_behavior),
         description=body.description,
         metadata=merchant_metadata.merge({}, metadata(body.metadata)),
-        cancel_at=None if ends_at is None else _moment(ends_at, "end_date"),
+        cancel_at=ends_at,
+        end_param="cancel_at" if body.end_date is None else "end_date",
         cancel_at_period_end=body.cancel_at_period_end,
         schedule=_schedule(body),
         discounts=_discounts(body.discounts or ()),

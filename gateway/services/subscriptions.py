@@ -65,6 +65,7 @@ async def create(
     description: str | None = None,
     metadata: Mapping[str, str] | None = None,
     cancel_at: datetime | None = None,
+    end_param: str = "cancel_at",
     cancel_at_period_end: bool = False,
     schedule: Schedule = AT_ONCE,
     discounts: Sequence[DiscountRequest] = (),
@@ -91,9 +92,9 @@ async def create(
     beginning = await beginnings.beginning_of(conn, customer, plan, schedule, now)
     if cancel_at is not None and cancel_at <= max(now, beginning.anchor):
         raise InvalidRequest(
-            "cancel_at must be in the future, and after the first period has begun.",
+            f"{end_param} must be in the future, and after the first period has begun.",
             code="invalid_cancel_at",
-            param="cancel_at",
+            param=end_param,
         )
     account = await accounts.get(conn, scope.account_id)
     notice = (AccountSettings() if account is None else account.settings).upcoming_notice

@@ -152,7 +152,8 @@ CREATE_CASES = [
     ({"billing_cycle_anchor_config": {"hour": 24}}, "parameter_invalid", "billing_cycle_anchor_config[hour]"),
     ({"billing_cycle_anchor_config": {"week": 1}}, "parameter_unknown", "billing_cycle_anchor_config[week]"),
     ({"end_date": "2026-03-01", "cancel_at": SOON}, "parameter_conflict", "end_date"),
-    ({"end_date": "2026-01-01"}, "invalid_cancel_at", "cancel_at"),
+    ({"end_date": "2026-01-01"}, "invalid_cancel_at", "end_date"),
+    ({"cancel_at": 1}, "invalid_cancel_at", "cancel_at"),
     ({"customer_data": {"email": "a@b.co"}}, "parameter_conflict", "customer_data"),
 ]
 

@@ -7,6 +7,7 @@ import pytest
 from chain.testing import FakeChain
 from gateway.db import subscriptions, test_clocks
 from gateway.db.engine import Books
+from gateway.domain.beginning import Schedule
 from gateway.domain.errors import Conflict, InvalidRequest
 from gateway.domain.period import from_unix, to_unix
 from gateway.domain.subscription import Status
@@ -98,6 +99,27 @@ async def test_one_request_advances_a_year_and_every_month_is_charged(sqlite_boo
     assert [period for _, period, _ in house.charged()] == list(range(1, 14))
     assert house.chain.head_timestamp >= to_unix(arrived.frozen_at)
     assert (await house.subscription(opened)).status is Status.ACTIVE
+
+
+async def test_ST_29_a_trial_on_a_test_clock_is_set_up_announced_and_charged_in_one_advance(
+    sqlite_books: Books,
+) -> None:
+    house = await House.build(sqlite_books)
+    clock = await _clock(house)
+    opened = await house.subscribe(test_clock_id=clock.id, schedule=Schedule(trial_days=14))
+    await house.sign_setup(opened)
+    await _advance(house, clock, timedelta(days=60))
+    await _arrive(house, clock)
+    assert (await house.subscription(opened)).status is Status.ACTIVE
+    assert [period for _, period, _ in house.charged()] == [1, 2]
+    kinds = await house.event_types()
+    told = [kind for kind in kinds if kind.startswith("customer.subscription.trial") or kind == "invoice.upcoming"]
+    assert told[:4] == [
+        "customer.subscription.trial_started",
+        "customer.subscription.trial_will_end",
+        "invoice.upcoming",
+        "customer.subscription.trial_ended",
+    ]
 
 
 async def test_rows_of_a_clock_stand_still_while_the_world_goes_on(house: House) -> None:
