@@ -25,6 +25,7 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "worker": "Renew, collect, watch the chain and deliver webhooks.",
         "migrate": "Bring the database to the schema of this version.",
         "keys": "Create API keys.",
+        "contract": "Deploy and verify our contract; say who may charge, and which tokens.",
         "doctor": "Check the whole set-up and say what to do.",
         "openapi": "Print the API's description (OpenAPI 3.1).",
         "version": "Print the version.",

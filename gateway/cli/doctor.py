@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from chain.artifacts import verify_deployment
+from chain.checksum import checksum
 from chain.errors import ArtifactInvalid, ChainError, WrongChain
 from chain.json_rpc import JsonRpcChain
 from chain.mandates import is_operator_data, is_token_allowed_data
@@ -146,13 +147,16 @@ async def _contract(chain: JsonRpcChain, contract: Address) -> tuple[str, str]:
     try:
         await verify_deployment(chain, contract)
     except ArtifactInvalid as error:
-        return str(error), "deploy this version's DuesMandates, or correct `contract`"
+        return str(error), "deploy this version's with `dues contract deploy`, or correct `contract`"
     return f"{contract} is DuesMandates of this version", ""
 
 
 async def _token(chain: JsonRpcChain, contract: Address, token: Address) -> tuple[str, str]:
     allowed = await _truth(chain, contract, is_token_allowed_data(token))
-    return f"{token}", "" if allowed else "the contract's owner has to allow it: setToken"
+    return (
+        f"{token}",
+        "" if allowed else f"the contract's owner allows it with `dues contract tokens add {checksum(token)}`",
+    )
 
 
 async def _signer(chain: JsonRpcChain, contract: Address, account: Address) -> tuple[str, str]:
@@ -160,7 +164,7 @@ async def _signer(chain: JsonRpcChain, contract: Address, account: Address) -> t
     todo = (
         []
         if await _truth(chain, contract, is_operator_data(account))
-        else ["the owner has to let it operate: setOperator"]
+        else [f"the contract's owner lets it charge with `dues contract operators add {checksum(account)}`"]
     )
     if wei < LOW_GAS_WEI:
         todo.append("send it some of the native coin for gas")
