@@ -11,6 +11,7 @@ from gateway.db import (
     invoices,
     mandates,
     refunds,
+    setup_intents,
     subscriptions,
     test_clocks,
     webhooks,
@@ -22,6 +23,7 @@ from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate
 from gateway.domain.refund import Refund
+from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
 from gateway.domain.test_clock import TestClock
 from gateway.domain.transition import Moved
@@ -60,6 +62,7 @@ _ORDER: Sequence[tuple[type, Callable[..., Awaitable[None]]]] = (
     (PaymentMethod, catalog.add_payment_methods),
     (Mandate, _moved(mandates.add_many)),
     (Subscription, _moved(subscriptions.add_many)),
+    (SetupIntent, _moved(setup_intents.add_many)),
     (Invoice, _moved(invoices.add_many)),
     (ChargeIntent, _moved(charge_intents.add_many)),
     (Charge, _moved(charges.add_many)),

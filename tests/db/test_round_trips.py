@@ -16,16 +16,19 @@ from gateway.db import (
     invoices,
     mandates,
     refunds,
+    setup_intents,
     subscriptions,
     test_clocks,
     webhooks,
 )
 from gateway.db.engine import Books, Connection
-from gateway.domain import charge, charge_intent, invoice, mandate, refund, subscription, test_clock
+from gateway.domain import charge, charge_intent, invoice, mandate, refund, setup_intent, subscription, test_clock
+from gateway.domain.cancellation import CancellationFeedback
 from gateway.domain.catalog import Scope
 from gateway.domain.dunning import OnRetriesExhausted, RetryPolicy
 from gateway.domain.events import EventProfile
 from gateway.domain.period import Interval, IntervalUnit
+from gateway.domain.settings import AccountSettings, MailKind, SendInvoiceSettings
 from gateway.domain.transition import Action, StatusReason
 from gateway.domain.webhook import EndpointStatus
 from tests import factories as f
@@ -67,6 +70,7 @@ VALUES: list[tuple[Any, Read]] = [
             metadata=METADATA,
             default_price_id="p",
             deleted=True,
+            trial_period_days=7,
         ),
         catalog.get_product,
     ),
@@ -115,9 +119,38 @@ VALUES: list[tuple[Any, Read]] = [
             canceled_at=LATER,
             ended_at=LATER,
             cancellation_reason=subscription.CancellationReason.PAYMENT_FAILED,
+            cancellation_comment="c",
+            cancellation_feedback=CancellationFeedback.UNUSED,
             test_clock_id=f.CLOCK_ID,
+            start_at=LATER,
+            periods_before=-7,
+            trial_start=LATER,
+            trial_end=LATER,
+            trial_notice_at=LATER,
+            upcoming_at=LATER,
+            pending_setup_intent_id="seti_x",
+            paused_at=LATER,
+            grace_ends_at=LATER,
+            collection_method=subscription.CollectionMethod.SEND_INVOICE,
+            days_until_due=30,
         ),
         subscriptions.get,
+    ),
+    (f.setup_intent(payment_method_id=None, mandate_id=None, chain_id=None), setup_intents.get),
+    (
+        f.setup_intent(
+            id=f.numbered("seti", 2),
+            status=setup_intent.Status.PROCESSING,
+            reason=REASON,
+            next_attempt_at=LATER,
+            transaction_id="tx_x",
+            description="d",
+            metadata=METADATA,
+            succeeded_at=LATER,
+            canceled_at=LATER,
+            test_clock_id=f.CLOCK_ID,
+        ),
+        setup_intents.get,
     ),
     (f.draft_invoice(), invoices.get),
     (
@@ -148,7 +181,8 @@ VALUES: list[tuple[Any, Read]] = [
             reason=REASON,
             token_amount=BIGGEST,
             attempts=3,
-            policy=RetryPolicy((1, 5, 9), OnRetriesExhausted.CANCELED),
+            policy=RetryPolicy.smart(20, OnRetriesExhausted.CANCELED),
+            requested=True,
             latest_charge_id="ch_x",
             succeeded_at=LATER,
             canceled_at=LATER,
@@ -228,7 +262,13 @@ async def test_a_merchant_and_its_key_are_found_by_the_digest_of_the_key(books: 
         assert await accounts.key_by_digest(conn, key.digest) == (f.account(), key)
         assert await accounts.key_by_digest(conn, b"x" * 32) is None
         assert await accounts.keys_of(conn, f.ACCOUNT_ID) == [key]
-        renamed = f.account(name="Ada & Co", payout_address=address("0x" + "11" * 20))
+        decided = AccountSettings(
+            upcoming_days=9,
+            retries=RetryPolicy((2, 3), OnRetriesExhausted.PAST_DUE),
+            send_invoice=SendInvoiceSettings(reminder_days=(-3, 10), overdue_days=60),
+            mails={MailKind.RECEIPT: False},
+        )
+        renamed = f.account(name="Ada & Co", payout_address=address("0x" + "11" * 20), settings=decided)
         await accounts.save(conn, renamed)
         assert await accounts.get(conn, f.ACCOUNT_ID) == renamed
 

@@ -30,6 +30,7 @@ EVERY_KIND = [
     factories.invoice(),
     factories.charge_intent(),
     factories.charge(),
+    factories.setup_intent(),
     factories.webhook_endpoint(),
     factories.clock(),
 ]
@@ -63,7 +64,7 @@ def test_no_shape_shows_a_secret(value: Any) -> None:
 def test_everything_with_a_status_says_why() -> None:
     reason = StatusReason("insufficient_balance", Action.CUSTOMER_ACTION, {"missing": "3200000"})
     for value in (factories.subscription(), factories.invoice(), factories.charge_intent(), factories.charge(),
-                  factories.mandate(), factories.clock()):  # fmt: skip
+                  factories.mandate(), factories.clock(), factories.setup_intent()):  # fmt: skip
         rendered = shape(replace(value, reason=reason))  # type: ignore[type-var]
         assert rendered["status_reason"] == {
             "code": "insufficient_balance",
