@@ -5,13 +5,14 @@ from typing import Any, Final, Literal
 
 from gateway.api.endpoint import Call, Endpoint, Retrieve, reads, writes
 from gateway.api.fields import Id
+from gateway.api.forms import Params
 from gateway.api.pagination import ListParams
 from gateway.db import invoices
 from gateway.db.pages import Page
 from gateway.domain.errors import NotFound
 from gateway.domain.invoice import Invoice, Status
 from gateway.services import invoices as services
-from gateway.services import times
+from gateway.services import previews, times
 from gateway.wire.invoice import InvoiceObject
 
 _KIND: Final = "invoice"
@@ -24,6 +25,13 @@ class ListInvoices(ListParams, frozen=True, kw_only=True):
     customer: Id | None = None
     subscription: Id | None = None
     status: Literal["draft", "open", "paid", "void", "uncollectible"] | None = None
+
+
+class PreviewInvoice(Params, frozen=True, kw_only=True):
+    """Whose next invoice to look at."""
+
+    subscription: Id | None = None
+    customer: Id | None = None
 
 
 async def _by_hand(call: Call, use_case: Callable[..., Awaitable[Invoice]]) -> Invoice:
@@ -58,6 +66,18 @@ async def listed(call: Call, query: ListInvoices) -> Page[Invoice]:
     )
 
 
+@writes("/v1/invoices/create_preview", kind=_KIND, params=PreviewInvoice, answer=InvoiceObject)
+async def create_preview(call: Call, body: PreviewInvoice) -> Invoice:
+    """Preview the next invoice of a subscription; nothing is written down."""
+    return await previews.upcoming(
+        call.conn,
+        scope=call.scope,
+        subscription_id=body.subscription,
+        customer_id=body.customer,
+        now=await times.of_subscription(call.conn, call.scope, body.subscription or "", call.now),
+    )
+
+
 @writes("/v1/invoices/{id:str}/finalize", kind=_KIND, params=Retrieve, answer=InvoiceObject, rings=_RINGS)
 async def finalize(call: Call, _: Retrieve) -> Invoice:
     """Finalise a draft: from now on it is owed."""
@@ -82,4 +102,12 @@ async def mark_uncollectible(call: Call, _: Retrieve) -> Invoice:
     return await _by_hand(call, services.mark_uncollectible)
 
 
-ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (retrieve, listed, finalize, pay, void, mark_uncollectible)
+ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
+    create_preview,
+    retrieve,
+    listed,
+    finalize,
+    pay,
+    void,
+    mark_uncollectible,
+)
