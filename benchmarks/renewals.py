@@ -52,6 +52,7 @@ class Figures:
     database: str
     renewals: int
     seconds: float
+    cpu_seconds: float
     rows: int
     events: int
     statements: int
@@ -169,18 +170,19 @@ async def _renew(house: House, count: int) -> dict[str, Any]:
     rows = await _rows(books)
     chain = house.chains[LOCAL_CHAIN_ID]
     statements, requests = books.statements, chain.round_trips
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     async with _working(house):
         while await _count(books, "charge_intents WHERE status = 'succeeded'") < count:
             if time.perf_counter() - began > PATIENCE_SECONDS:
                 raise RuntimeError(f"not all of {count} renewals succeeded within {PATIENCE_SECONDS:g} s")
             await asyncio.sleep(POLL_SECONDS)
             statements += 1  # ours
-        seconds = time.perf_counter() - began
+        seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu
         spent = books.statements - statements, chain.round_trips - requests
     written = await _rows(books)
     return {
         "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
         "rows": sum(written.values()) - sum(rows.values()),
         "events": written["events"] - rows["events"],
         "statements": spent[0],
@@ -233,6 +235,7 @@ def told(figures: Figures) -> str:
             f"rows/s  {f.rows / f.renewals:.1f} rows a renewal: {rows_per_second / f.insert_rows_per_second:.0%} of it",
         ),
         "anvil transactions": (f.transactions_per_second, "/s  that do nothing"),
+        "worker's processor": (f.renewals / f.cpu_seconds, f"renewals for each second of it ({f.cpu_seconds:.2f} s)"),
         "per 1,000 renewals": (f.statements * per, f"SQL statements and {f.rpc_requests * per:,.0f} RPC requests"),
     }
     head = f"{f.database}: {f.renewals:,} renewals due at once, one worker process"
