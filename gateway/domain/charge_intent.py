@@ -220,9 +220,12 @@ def succeed(intent: ChargeIntent, charge_id: str, reason: StatusReason, now: dat
 def fail(
     intent: ChargeIntent, charge_id: str, reason: StatusReason, policy: RetryPolicy, now: datetime
 ) -> Moved[ChargeIntent]:
-    """An attempt failed for a reason that counts: the next one follows the policy (FR-10, FR-13)."""
+    """An attempt failed for a reason that counts: the next one follows the policy (FR-10, FR-13).
+
+    Asking for an attempt by hand uses up none of the planned ones: after the first failure it only moves them.
+    """
     policy = intent.policy or policy
-    attempts = intent.attempts + 1
+    attempts = intent.attempts if intent.requested and intent.attempts else intent.attempts + 1
     after = replace(
         intent,
         status=Status.FAILED,

@@ -6,7 +6,7 @@ it means: doing it again finds nothing to do. Who sent the transaction does not 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from chain.primitives import Address, Canceled, Charged, ChargeFailed, ContractEvent, Hash32, MandateId, Subscribed
@@ -46,6 +46,10 @@ from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin
 from gateway.services.settings import Policy
+
+RELEASED_WAIT: Final = timedelta(minutes=1)
+"""Time until an attempt that finally did nothing is made again: what keeps failing so must not burn gas all day long.
+A test clock stands still: there it stays due."""
 
 BATCH: Final = 1000
 """Events of one transaction."""
@@ -354,4 +358,5 @@ def _release(books: _Books, stranded: Charge, changes: Changes) -> None:
     reason = failed(FailureCode.TX_DROPPED, {"transaction": charge.transaction_id})
     changes.update(charge_domain.release(charge, reason, now))
     if intent.status is intent_domain.Status.PROCESSING:
-        changes.update(intent_domain.postpone(intent, reason, now, now))
+        wait = timedelta() if intent.test_clock_id else RELEASED_WAIT
+        changes.update(intent_domain.postpone(intent, reason, now + wait, now))

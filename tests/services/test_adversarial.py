@@ -24,6 +24,7 @@ from gateway.domain.subscription import Status, Subscription
 from gateway.domain.transition import Moved
 from gateway.services import billing, collection, indexing, invoices, settlement
 from gateway.services import subscriptions as subscription_services
+from gateway.services.settlement import RELEASED_WAIT
 from tests import factories
 from tests.services.house import House, signer
 
@@ -272,6 +273,7 @@ class TestAfterTheEnd:
         assert (await house.charge(active)).status is charge_domain.Status.RELEASED
         async with house.gateway.books.write() as conn:
             await transactions.resume_lane(conn, house.chain.chain_id, house.operator.address)
+        house.now += RELEASED_WAIT
         await house.collect()
         assert (await house.intent(active)).next_attempt_at is None
         assert len(house.charged()) == 1

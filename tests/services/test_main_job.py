@@ -13,6 +13,7 @@ from gateway.domain import charge_intent as intent_domain
 from gateway.domain import invoice as invoice_domain
 from gateway.domain import mandate as mandate_domain
 from gateway.domain.subscription import CancellationReason, Status
+from gateway.services import invoices as invoice_services
 from gateway.services import subscriptions as subscription_services
 from gateway.services.items import NewItem
 from tests import factories
@@ -122,6 +123,21 @@ async def test_FR_13_three_retries_a_day_apart_and_then_unpaid(house: House) -> 
         assert (await house.intent(active)).attempts == attempt
     assert (await house.subscription(active)).status is Status.UNPAID
     assert (await house.intent(active)).next_attempt_at is None
+
+
+async def test_payments_asked_for_by_hand_use_up_no_planned_retry(house: House) -> None:
+    active = await house.active(balance=PRICE_UNITS, allowance=10 * PRICE_UNITS)
+    await house.renew(active)
+    for _ in range(4):
+        invoice = await house.invoice(active)
+        async with house.gateway.books.write() as conn:
+            await invoice_services.pay(
+                conn, house.gateway, scope=house.scope, invoice_id=invoice.id, now=house.now, origin=house.origin
+            )
+        await house.pump()
+    intent = await house.intent(active)
+    assert (await house.subscription(active)).status is Status.PAST_DUE
+    assert (intent.attempts, intent.next_attempt_at) == (1, house.now + DAY)
 
 
 async def test_FR_15_nothing_is_pulled_while_unpaid_even_when_the_wallet_is_full_again(house: House) -> None:
