@@ -12,7 +12,7 @@ from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.mandate import Mandate
 from gateway.services import mandates as services
 from gateway.services import times
-from gateway.wire.payments import MandateObject
+from gateway.wire.mandate import MandateObject
 
 _KIND: Final = "mandate"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, or_, select, text
+from sqlalchemy import and_, func, or_, select, text
 
 from chain.primitives import Address
 from gateway.db import bulk, keys, moves, pages, rows, schema
@@ -109,6 +109,21 @@ async def by_mandate_periods(
     )
     found = await conn.execute(rows.locked(query, _T, lock=lock))
     return {(row.mandate_id, row.mandate_period): _intent(row) for row in found}
+
+
+async def count_collected(conn: Connection, mandate_ids: Iterable[str]) -> dict[str, int]:
+    """For workers: how many periods of these mandates are paid; a mandate without any is left out."""
+    query = (
+        select(_T.c.mandate_id, func.count().label("paid"))
+        .where(
+            # As the unique index says it, so that it serves.
+            text("charge_intents.mandate_id IS NOT NULL AND charge_intents.status <> 'canceled'"),
+            keys.any_of(_T.c.mandate_id, mandate_ids),
+            _T.c.status == Status.SUCCEEDED,
+        )
+        .group_by(_T.c.mandate_id)
+    )
+    return {row.mandate_id: row.paid for row in await conn.execute(query)}
 
 
 async def failed_of_wallets(

@@ -37,6 +37,10 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
 }
 
 
+USABLE: Final = frozenset({_S.SIGNED, _S.ACTIVE})
+"""Statuses in which a mandate collects, or may come to: until it is revoked, its allowance is live (C12)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mandate:
     """Terms, signature and state. `onchain_id` follows from the terms, the chain and the contract.
@@ -87,8 +91,13 @@ def periods_to_come(terms: MandateTerms, since: datetime) -> int | None:
 
 def allowance_to_ask(terms: MandateTerms, since: datetime | None = None) -> int:
     """Base units that the payer's wallet is asked to allow: what may be collected from `since` on, or 12 periods."""
+    return terms.amount * approved_periods(terms, since)
+
+
+def approved_periods(terms: MandateTerms, since: datetime | None = None) -> int:
+    """For how many payments the wallet is asked to allow the whole amount: the X of SX-24."""
     count = terms.periods if since is None else periods_to_come(terms, since)
-    return terms.amount * (count or OPEN_ENDED_PERIODS)
+    return count or OPEN_ENDED_PERIODS
 
 
 def prepare(mandate: Mandate) -> Moved[Mandate]:

@@ -23,11 +23,12 @@ from gateway.domain.invoice_item import InvoiceItem
 from gateway.domain.mandate import Mandate, Status
 from gateway.domain.refund import Refund
 from gateway.domain.setup_intent import SetupIntent
-from gateway.domain.subscription import Subscription
+from gateway.domain.subscription import TERMINAL, Subscription
 from gateway.domain.tax import TaxRate
 from gateway.domain.test_clock import TestClock
 from gateway.domain.transition import Moved
 from gateway.domain.webhook import Delivery
+from gateway.services import allowances
 from gateway.services.gateway import Gateway
 from gateway.wire import render
 from gateway.wire.related import Related
@@ -131,15 +132,17 @@ async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Record
     price_ids: set[str] = set()
     invoice_ids: set[str] = set()
     mandate_ids: set[str] = set()
-    calldata: dict[str, str] = {}
     rate_ids: set[str] = set()
-    for value in values:
+    shown = list(values)
+    for value in shown:
         match value:
             case Subscription():
                 price_ids.update(item.price_id for item in value.items)
                 rate_ids.update(value.tax_rate_ids, *(item.tax_rate_ids for item in value.items))
                 if value.latest_invoice_id is not None:
                     invoice_ids.add(value.latest_invoice_id)
+                if value.status in TERMINAL and value.mandate_id is not None:
+                    mandate_ids.add(value.mandate_id)
             case Invoice():
                 price_ids.update(line.price_id for line in value.lines if line.price_id is not None)
                 invoice_ids.add(value.id)
@@ -151,8 +154,6 @@ async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Record
                     mandate_ids.add(value.mandate_id)
             case Mandate():
                 mandate_ids.add(value.id)
-            case Refund():
-                calldata[value.id] = "0x" + erc20.transfer_data(value.recipient, value.token_amount).hex()
             case _:
                 pass
     intents = await charge_intents.of_invoices(conn, sorted(invoice_ids)) if invoice_ids else {}
@@ -167,7 +168,13 @@ async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Record
             for mandate in agreed.values()
             if mandate.status is Status.PENDING
         },
-        calldata=calldata,
+        collected=await allowances.collected(conn, [value for value in shown if isinstance(value, Mandate)]),
+        revocations=allowances.revocations(agreed.values()),
+        calldata={
+            value.id: "0x" + erc20.transfer_data(value.recipient, value.token_amount).hex()
+            for value in shown
+            if isinstance(value, Refund)
+        },
         tokens=gateway.tokens,
         public_url=gateway.public_url,
     )

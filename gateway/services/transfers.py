@@ -61,10 +61,12 @@ async def watch(gateway: Gateway, chain: ChainPort, *, now: datetime) -> int:
 async def _next_search(gateway: Gateway, chain_id: int) -> _Search | None:
     """One snapshot: what is asked for after it can only be paid above the final block that it shows."""
     async with gateway.books.read() as conn:
-        cursor = await blocks.cursor(conn, chain_id)
         awaited = await refunds.awaited(conn, chain_id)
+        if not awaited:
+            return None
+        cursor = await blocks.cursor(conn, chain_id)
         searched_to = await transfers.searched_to(conn, chain_id)
-    if cursor.final_number is None or cursor.halted_reason is not None or not awaited:
+    if cursor.final_number is None or cursor.halted_reason is not None:
         return None
     first = max(searched_to, min(refund.watched_from for refund in awaited)) + 1
     if first > cursor.final_number:

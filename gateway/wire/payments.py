@@ -6,7 +6,6 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 
 from chain.checksum import checksum
-from chain.primitives import MandateTerms
 from gateway.domain.charge import Charge
 from gateway.domain.charge import Status as ChargeStatus
 from gateway.domain.charge_intent import ChargeIntent, Status
@@ -163,62 +162,6 @@ class ChargeObject(Struct, frozen=True, kw_only=True):
     transaction_hash: str | None
 
 
-class Terms(Struct, frozen=True, kw_only=True):
-    """What was signed (EIP-712 `Mandate`); amounts in base units and the salt as decimal strings, times in seconds."""
-
-    payer: str
-    payee: str
-    token: str
-    amount: str
-    unit: Literal["seconds", "months"]
-    every: int
-    fee_bps: int
-    start: int
-    periods: int
-    arrears: int
-    deadline: int
-    salt: str
-
-
-class CustomerAcceptance(Struct, frozen=True, kw_only=True):
-    """When the payer signed, if it did."""
-
-    accepted_at: int | None
-    type: Literal["online"] = "online"
-
-
-class MandatePaymentDetails(Struct, frozen=True, kw_only=True):
-    """The payment method as it stands."""
-
-    type: Literal["erc20_allowance"] = "erc20_allowance"
-    erc20_allowance: catalog.Erc20Allowance | None
-
-
-class MandateObject(Struct, frozen=True, kw_only=True):
-    """What the payer agreed to, and its state on the chain."""
-
-    id: str
-    object: Literal["mandate"] = "mandate"
-    chain_id: int
-    contract: str
-    created: int
-    customer: str
-    customer_acceptance: CustomerAcceptance
-    livemode: bool
-    next_action: NextAction | None
-    onchain_id: str
-    payment_method: str
-    payment_method_details: MandatePaymentDetails
-    registered_at: int | None
-    revoked_at: int | None
-    signed_at: int | None
-    status: str
-    status_reason: Reason
-    subscription: str | None
-    terms: Terms
-    type: Literal["multi_use"] = "multi_use"
-
-
 def failure_message(code: str) -> str:
     """A failure code in words."""
     return _WALLET_WORDS.get(code, f"The payment failed: {code.replace('_', ' ')}.")
@@ -351,48 +294,4 @@ def _on_chain(value: Charge, related: Related) -> ChargeOnChain:
         block_number=value.block_number,
         block_hash=value.block_hash,
         log_index=value.log_index,
-    )
-
-
-def _terms(value: MandateTerms) -> Terms:
-    return Terms(
-        payer=checksum(value.payer),
-        payee=checksum(value.payee),
-        token=checksum(value.token),
-        amount=str(value.amount),
-        unit="months" if value.unit else "seconds",
-        every=value.every,
-        fee_bps=value.fee_bps,
-        start=value.start,
-        periods=value.periods,
-        arrears=value.arrears,
-        deadline=value.deadline,
-        salt=str(value.salt),
-    )
-
-
-def mandate(value: Mandate, related: Related) -> MandateObject:
-    """Render a mandate. The signature stays here: it is all that is needed to register the mandate."""
-    method = related.payment_methods.get(value.payment_method_id)
-    return MandateObject(
-        id=value.id,
-        chain_id=value.chain_id,
-        contract=checksum(value.contract),
-        created=to_unix(value.created_at),
-        customer=value.customer_id,
-        customer_acceptance=CustomerAcceptance(accepted_at=unix(value.signed_at)),
-        livemode=value.scope.livemode,
-        next_action=next_action(value, related) if value.status is MandateStatus.PENDING else None,
-        onchain_id=value.onchain_id,
-        payment_method=value.payment_method_id,
-        payment_method_details=MandatePaymentDetails(
-            erc20_allowance=catalog.erc20_allowance(method, related) if method is not None else None
-        ),
-        registered_at=unix(value.registered_at),
-        revoked_at=unix(value.revoked_at),
-        signed_at=unix(value.signed_at),
-        status=value.status.value,
-        status_reason=reason(value.reason),
-        subscription=value.subscription_id,
-        terms=_terms(value.terms),
     )

@@ -1,8 +1,8 @@
 """Rows that renderings need beside the object itself: a rendering loads nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from chain.primitives import Address
 from gateway.domain.catalog import PaymentMethod, Price
@@ -11,6 +11,15 @@ from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate
 from gateway.domain.money import Token
 from gateway.domain.tax import TaxRate
+
+
+@dataclass(frozen=True, slots=True)
+class WalletCall:
+    """A transaction that a payer's wallet may send; calldata as hex text."""
+
+    type: Literal["cancel_mandate", "revoke_allowance"]
+    to: Address
+    data: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +31,8 @@ class Related:
         intents: by the id of the *invoice* that each of them pays.
         typed_data: by mandate id, the EIP-712 document that the payer signs (only `chain.eip712` builds it).
         permits: by mandate id, the EIP-2612 document that may replace an `approve`, where the token has one.
+        collected: by mandate id, how many periods it has paid.
+        revocations: by mandate id, what its payer can send to end it.
         calldata: by refund id, what the merchant's wallet sends to the token (only `chain.erc20` builds it).
     """
 
@@ -35,4 +46,6 @@ class Related:
     typed_data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     permits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     calldata: Mapping[str, str] = field(default_factory=dict)
+    collected: Mapping[str, int] = field(default_factory=dict)
+    revocations: Mapping[str, Sequence[WalletCall]] = field(default_factory=dict)
     public_url: str = ""

@@ -19,7 +19,7 @@ from gateway.domain.subscription import Subscription
 from gateway.domain.tax import TaxRate
 from gateway.domain.test_clock import TestClock
 from gateway.domain.webhook import WebhookEndpoint
-from gateway.wire import catalog, invoice, payments, pricing, refund, setup_intent, subscription, webhook
+from gateway.wire import catalog, invoice, mandate, payments, pricing, refund, setup_intent, subscription, webhook
 from gateway.wire.related import Related
 
 DomainObject = (
@@ -53,7 +53,7 @@ _SHAPES: Final[Mapping[type, tuple[str, _Shape]]] = {
     Product: ("product", catalog.product),
     Price: ("price", catalog.price),
     PaymentMethod: ("payment_method", catalog.payment_method),
-    Mandate: ("mandate", payments.mandate),
+    Mandate: ("mandate", mandate.mandate),
     Subscription: ("subscription", subscription.subscription),
     Invoice: ("invoice", invoice.invoice),
     ChargeIntent: ("charge_intent", payments.charge_intent),

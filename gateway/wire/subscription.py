@@ -5,10 +5,12 @@ from typing import Literal
 
 from msgspec import Struct
 
+from gateway.domain.mandate import USABLE
 from gateway.domain.period import to_unix
-from gateway.domain.subscription import Subscription, SubscriptionItem
+from gateway.domain.subscription import TERMINAL, Subscription, SubscriptionItem
 from gateway.wire import catalog, pricing
 from gateway.wire.common import ListOf, Reason, reason, unix
+from gateway.wire.mandate import WalletCallObject, revocation
 from gateway.wire.related import Related
 
 
@@ -43,6 +45,14 @@ class AutomaticTax(Struct, frozen=True, kw_only=True):
     enabled: bool = False
 
 
+class DanglingAllowance(Struct, frozen=True, kw_only=True):
+    """A mandate that outlived its subscription: nothing is pulled with it, and the payer had better end it (C12)."""
+
+    mandate: str
+    payment_method: str
+    revocation: Sequence[WalletCallObject]
+
+
 class SubscriptionObject(Struct, frozen=True, kw_only=True):
     """A customer's access and its schedule."""
 
@@ -60,6 +70,7 @@ class SubscriptionObject(Struct, frozen=True, kw_only=True):
     current_period_end: int
     current_period_start: int
     customer: str
+    dangling_allowance: DanglingAllowance | None
     days_until_due: int | None = None
     default_payment_method: str | None
     description: str | None
@@ -86,6 +97,15 @@ class SubscriptionObject(Struct, frozen=True, kw_only=True):
     trial_start: int | None
     activated_at: int | None
     expires_at: int | None
+
+
+def _dangling(value: Subscription, related: Related) -> DanglingAllowance | None:
+    mandate = related.mandates.get(value.mandate_id or "")
+    if value.status not in TERMINAL or mandate is None or mandate.status not in USABLE:
+        return None
+    return DanglingAllowance(
+        mandate=mandate.id, payment_method=mandate.payment_method_id, revocation=revocation(mandate, related)
+    )
 
 
 def _item(value: SubscriptionItem, owner: Subscription, related: Related) -> SubscriptionItemObject:
@@ -126,6 +146,7 @@ def subscription(value: Subscription, related: Related) -> SubscriptionObject:
         current_period_end=to_unix(value.period_end),
         current_period_start=to_unix(value.period_start),
         customer=value.customer_id,
+        dangling_allowance=_dangling(value, related),
         days_until_due=value.days_until_due,
         default_payment_method=value.payment_method_id,
         default_tax_rates=pricing.tax_rates(value.tax_rate_ids, related),

@@ -108,32 +108,37 @@ async def fill(books: Books) -> None:
                     customer_id=ids["customer_id"],
                 ),
             )
-        records = await events.append(
-            conn,
-            [
-                EventDraft(
-                    scope=f.SCOPE,
-                    type=EventType.CHARGE_PENDING,
-                    object_kind="charge",
-                    object_id=f.numbered("ch", n),
-                    at=f.NOW,
-                    snapshot=b"{}",
-                )
-                for n in range(1, ROWS + 1)
-            ],
-        )
-        await webhooks.add_deliveries(
-            conn,
-            [
-                f.delivery(
-                    id=f.numbered("dlv", n), event_id=record.id, next_attempt_at=None, status=DeliveryStatus.DELIVERED
-                )
-                for n, record in enumerate(records)
-            ],
-        )
-        await blocks.append(
-            conn, 1, [f.header(n) for n in range(ROWS)], [f.charged(at=f.position(n), period=n) for n in range(ROWS)]
-        )
+        await fill_events(conn)
+
+
+async def fill_events(conn: Connection) -> None:
+    """Events that were delivered, and blocks with events that are not settled."""
+    records = await events.append(
+        conn,
+        [
+            EventDraft(
+                scope=f.SCOPE,
+                type=EventType.CHARGE_PENDING,
+                object_kind="charge",
+                object_id=f.numbered("ch", n),
+                at=f.NOW,
+                snapshot=b"{}",
+            )
+            for n in range(1, ROWS + 1)
+        ],
+    )
+    await webhooks.add_deliveries(
+        conn,
+        [
+            f.delivery(
+                id=f.numbered("dlv", n), event_id=record.id, next_attempt_at=None, status=DeliveryStatus.DELIVERED
+            )
+            for n, record in enumerate(records)
+        ],
+    )
+    await blocks.append(
+        conn, 1, [f.header(n) for n in range(ROWS)], [f.charged(at=f.position(n), period=n) for n in range(ROWS)]
+    )
 
 
 def worker_queries(conn: Connection) -> Mapping[str, Work]:
@@ -158,6 +163,7 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
             conn, [(f.numbered("mandate", 7), 1)], lock=True
         ),
         "intents of wallets": lambda: charge_intents.failed_of_wallets(conn, 1, f.TOKEN, [f.some_address(7)]),
+        "collected periods": lambda: charge_intents.count_collected(conn, [f.numbered("mandate", 7)]),
         "stalled intents": lambda: stalled.of_chain(conn, chain_id=f.CHAIN_ID, now=f.NOW, limit=50),
         "pending charges": lambda: charges.pending_of_transactions(conn, ["tx_1"], lock=True),
         "awaited refunds": lambda: refunds.awaited(conn, f.CHAIN_ID),
