@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Dialect, Table
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.db import failures
 from gateway.db.columns import plain
 from gateway.db.errors import WriteConflict
 from gateway.db.keys import POSTGRESQL
@@ -72,7 +74,12 @@ async def _send(
         for name, convert in zip(names, converters, strict=True)
     ]
     parameters = tuple(columns) if conn.dialect.name == POSTGRESQL else list(zip(*columns, strict=True))
-    result = await conn.exec_driver_sql(statement, parameters)
+    try:
+        result = await conn.exec_driver_sql(statement, parameters)
+    except IntegrityError as error:
+        # Said at once, not when the transaction ends: callers know which rule a write of theirs may break.
+        ours = failures.translated(error, conn.engine.url)
+        raise ours or error from error
     return result.rowcount
 
 

@@ -89,11 +89,3 @@ async def page_codes(
         None if coupon is None else t.c.coupon_id == coupon,
         None if customer is None else t.c.customer_id == customer,
     )
-
-
-async def active_code(conn: Connection, scope: Scope, text: str) -> PromotionCode | None:
-    """Return the caller's active code that reads so; None when there is none."""
-    t = schema.promotion_codes
-    query = select(t).where(rows.in_scope(t, scope), t.c.code == text, t.c.active)
-    row = (await conn.execute(query)).one_or_none()
-    return None if row is None else codes.make(row)

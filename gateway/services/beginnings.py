@@ -26,11 +26,6 @@ class Plan:
     interval: Interval
     method: PaymentMethod | None
 
-    @property
-    def total(self) -> int:
-        """Minor units per period."""
-        return sum(self.prices[item.price_id].unit_amount * item.quantity for item in self.items)
-
 
 def blank(customer: Customer, plan: Plan, beginning: Beginning, notice: timedelta, now: datetime) -> Subscription:
     """A subscription as it begins, before anything particular is said of it."""

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from gateway.db import catalog, discounts
 from gateway.db.engine import Connection
+from gateway.db.errors import ConstraintBroken
 from gateway.domain import metadata as merchant_metadata
 from gateway.domain.catalog import Scope
 from gateway.domain.discount import Coupon, Duration, PromotionCode
@@ -24,9 +25,12 @@ async def create(conn: Connection, gateway: Gateway, coupon: Coupon, *, origin: 
         InvalidRequest: its terms contradict each other, or its id is taken.
     """
     coupon = _checked(coupon)
-    if await discounts.get_coupon(conn, coupon.scope, coupon.id) is not None:
-        raise InvalidRequest(f"Coupon '{coupon.id}' exists already.", code="resource_exists", param="id")
-    await discounts.add_coupon(conn, coupon, new_id("serial", coupon.created_at))
+    try:
+        await discounts.add_coupon(conn, coupon, new_id("serial", coupon.created_at))
+    except ConstraintBroken as error:
+        if error.constraint != "pk_coupons":
+            raise
+        raise InvalidRequest(f"Coupon '{coupon.id}' exists already.", code="resource_exists", param="id") from error
     await record(conn, gateway, [moved(None, coupon, EventType.COUPON_CREATED, coupon.created_at)], origin=origin)
     return coupon
 
@@ -128,19 +132,20 @@ async def create_code(conn: Connection, gateway: Gateway, code: PromotionCode, *
             raise NotFound("customer", code.customer_id, param="customer")
     if code.expires_at is not None and code.expires_at <= code.created_at:
         raise InvalidRequest("expires_at must be in the future.", code="invalid_expires_at", param="expires_at")
-    await _check_text(conn, code)
-    await discounts.codes.add(conn, [code])
+    try:
+        await discounts.codes.add(conn, [code])
+    except ConstraintBroken as error:
+        raise _taken(error, code) from error
     await record(conn, gateway, [moved(None, code, EventType.PROMOTION_CODE_CREATED, code.created_at)], origin=origin)
     return code
 
 
-async def _check_text(conn: Connection, code: PromotionCode) -> None:
-    """Two at once are kept apart by `uq_promotion_codes_code`; everybody else is told."""
-    other = await discounts.active_code(conn, code.scope, code.code)
-    if code.active and other is not None and other.id != code.id:
-        raise InvalidRequest(
-            f"Another active promotion code is '{code.code}' already.", code="promotion_code_taken", param="code"
-        )
+def _taken(error: ConstraintBroken, code: PromotionCode) -> Exception:
+    if error.constraint != "uq_promotion_codes_code":
+        return error
+    return InvalidRequest(
+        f"Another active promotion code is '{code.code}' already.", code="promotion_code_taken", param="code"
+    )
 
 
 async def update_code(
@@ -169,7 +174,9 @@ async def update_code(
         active=active if "active" in given else before.active,
         metadata=merchant_metadata.merge(before.metadata, metadata) if "metadata" in given else before.metadata,
     )
-    await _check_text(conn, after)
-    await discounts.codes.save(conn, [after])
+    try:
+        await discounts.codes.save(conn, [after])
+    except ConstraintBroken as error:
+        raise _taken(error, after) from error
     await record(conn, gateway, [moved(before, after, EventType.PROMOTION_CODE_UPDATED, now)], origin=origin)
     return after

@@ -231,3 +231,13 @@ async def test_ST_73_a_negative_invoice_is_paid_and_becomes_credit(house: House)
     assert (await customer_of(house, subscription)).balance == -500
     await house.renew(subscription)
     assert [amount for _, _, amount in house.charged()] == [10_000_000, 5_000_000]
+
+
+async def test_ST_74_an_invoice_above_the_mandates_cap_is_never_pulled_and_says_why(house: House) -> None:
+    subscription = await house.active()
+    await add_item(house, subscription, 1)
+    await house.renew(subscription)
+    intent = await house.intent(subscription)
+    assert (intent.status, intent.reason.code) == ("failed", "amount_above_mandate")
+    assert [amount for _, _, amount in house.charged()] == [10_000_000]
+    assert (await house.subscription(subscription)).status == "past_due"
