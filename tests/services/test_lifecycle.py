@@ -268,7 +268,7 @@ async def test_FR_15_a_payment_asked_for_in_unpaid_is_tried_once(house: House) -
         )
     await house.pump()
     intent = await house.intent(unpaid)
-    assert (intent.status, intent.attempts, intent.next_attempt_at) == (intent_domain.Status.FAILED, 5, None)
+    assert (intent.status, intent.attempts, intent.next_attempt_at) == (intent_domain.Status.FAILED, 4, None)
     assert (await house.subscription(unpaid)).status is Status.UNPAID
 
 
