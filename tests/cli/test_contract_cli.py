@@ -1,15 +1,20 @@
-"""`dues contract` as an operator meets it: a process, a keystore, a real node."""
+"""`dues contract` as an operator meets it: a folder with settings, a keystore, a real node."""
 
+import asyncio
+import io
 import json
+import logging
 import os
 import pty
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 from eth_account import Account
 
@@ -18,6 +23,10 @@ from chain.create2 import PROXY, MandatesDeployment
 from chain.deploy import Administrator, account_from_key
 from chain.local_node import DEVELOPMENT_KEYS, LocalNode
 from chain.primitives import ZERO_ADDRESS, Address, address
+from gateway.cli.app import main
+from gateway.composition import facts_of, opened
+from gateway.config import Secret, load
+from gateway.startup import Facts
 
 OWNER = address(Account.from_key(DEVELOPMENT_KEYS[0]).address)
 STRANGER = address(Account.from_key(DEVELOPMENT_KEYS[1]).address)
@@ -39,6 +48,15 @@ chain_id = 31337
 development_key = "{key}"
 """
 
+TOKEN = """
+[[tokens]]
+chain_id = 31337
+address = "{token}"
+symbol = "USDC"
+decimals = 6
+currency = "usd"
+"""
+
 
 @dataclass
 class Desk:
@@ -47,28 +65,37 @@ class Desk:
     folder: Path
     node: LocalNode
 
-    def configure(self, contract: Address = ZERO_ADDRESS, key: str = DEVELOPMENT_KEYS[0]) -> None:
+    def configure(
+        self, contract: Address = ZERO_ADDRESS, key: str = DEVELOPMENT_KEYS[0], token: Address | None = None
+    ) -> None:
         text = SETTINGS.format(url=self.node.url, contract=contract, key=key)
+        text += "" if token is None else TOKEN.format(token=token)
         (self.folder / "dues.toml").write_text(text, encoding="utf-8")
 
     def keystore(self, key: str) -> list[str]:
-        (self.folder / "key.json").write_text(json.dumps(Account.encrypt(key, PASSWORD, "pbkdf2", 1000)))
+        (self.folder / "key.json").write_text(
+            json.dumps(Account.encrypt(bytes.fromhex(key[2:]), PASSWORD, "pbkdf2", 1000))
+        )
         (self.folder / "password").write_text(PASSWORD + "\n")
         return ["--keystore", "key.json", "--password-file", "password"]
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - our own words
-            self._command(words),
-            capture_output=True,
-            text=True,
-            env=self._environment(),
-            cwd=self.folder,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        return self.dues("contract", *words)
+
+    def dues(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A command in this process, because a new one takes seconds to import its libraries; nobody can be asked."""
+        told, complained = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(told), redirect_stderr(complained):
+            patch.chdir(self.folder)
+            patch.setattr(sys, "argv", ["dues", *words])
+            patch.setattr(sys, "stdin", io.StringIO())
+            patch.setattr(logging.getLogger(), "handlers", [])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return subprocess.CompletedProcess(words, int(ended.value.code or 0), told.getvalue(), complained.getvalue())
 
     def run_at_a_terminal(self, answer: str, *words: str) -> subprocess.CompletedProcess[str]:
-        """The same, asked by a terminal that types `answer`."""
+        """The command in a process of its own, whose terminal types `answer`."""
         typist, terminal = pty.openpty()
         try:
             os.write(typist, answer.encode())
@@ -227,3 +254,43 @@ def test_what_is_not_ours_is_refused_with_the_address(desk: Desk, administrator:
     desk.configure(other)
     assert "is not DuesMandates as generated" in desk.run("operators", "add", OPERATOR, "--yes").stderr
     assert "wrong EIP-55 checksum" in desk.run("operators", "add", "0x" + "aB" * 20).stderr
+
+
+@pytest.mark.parametrize("role", ["api", "worker"])
+def test_no_role_starts_on_code_that_is_not_ours(desk: Desk, administrator: Administrator, role: str) -> None:
+    other = administrator.deploy("TestUSDC")
+    desk.configure(other)
+    desk.dues("migrate")
+    refused = desk.dues(role)
+    assert refused.returncode == 1
+    assert f"refusing to start in test mode: chains: the code at {other} on chain 31337 is not" in refused.stderr
+    assert "deploy this version's with `dues contract deploy`" in refused.stderr
+
+
+def test_a_worker_whose_signer_may_not_charge_does_not_start(desk: Desk, deployed: Address) -> None:
+    desk.configure(deployed, key=DEVELOPMENT_KEYS[1])
+    desk.dues("migrate")
+    refused = desk.dues("worker")
+    assert refused.returncode == 1
+    told = f"signers: {checksum(STRANGER)} may not charge on chain 31337; the contract's owner lets it with "
+    assert told + f"`dues contract operators add {checksum(STRANGER)}`" in refused.stderr
+
+
+def test_what_the_owner_has_not_allowed_is_found_at_the_start(
+    desk: Desk, deployed: Address, administrator: Administrator
+) -> None:
+    token = administrator.deploy("TestUSDC")
+    desk.configure(deployed, token=token)
+
+    async def found() -> Facts:
+        config = load(desk.folder / "dues.toml", {})
+        url = Secret(f"sqlite+aiosqlite:///{desk.folder}/dues.db")
+        async with opened(msgspec.structs.replace(config, database_url=url), with_signers=True) as house:
+            return await facts_of(house)
+
+    before = asyncio.run(found())
+    assert (before.idle_signers, before.forbidden_tokens) == ({31337: (checksum(OWNER),)}, {31337: (checksum(token),)})
+    administrator.set_operator(deployed, OWNER)
+    administrator.allow_token(deployed, token)
+    after = asyncio.run(found())
+    assert (after.contract_faults, after.idle_signers, after.forbidden_tokens) == ({}, {31337: ()}, {31337: ()})
