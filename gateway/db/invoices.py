@@ -68,10 +68,14 @@ async def claim_due(conn: Connection, *, now: datetime, limit: int) -> list[Clai
     return [Claimed(value, clock_now) for value, (_, clock_now) in zip(values, due, strict=True)]
 
 
-async def of_subscription(conn: Connection, subscription_id: str) -> list[Invoice]:
+async def of_subscription(conn: Connection, scope: Scope, subscription_id: str) -> list[Invoice]:
     """Invoices of a subscription that are not void, oldest first."""
     not_void = _T.c.status != bindparam(None, Status.VOID, _T.c.status.type, unique=True, literal_execute=True)
-    query = select(_T).where(_T.c.subscription_id == subscription_id, not_void).order_by(keys.sort_key(_T.c.id))
+    query = (
+        select(_T)
+        .where(rows.in_scope(_T, scope), _T.c.subscription_id == subscription_id, not_void)
+        .order_by(keys.sort_key(_T.c.id))
+    )
     return await _whole(conn, (await conn.execute(query)).all())
 
 

@@ -48,7 +48,7 @@ async def save_endpoint(conn: Connection, endpoint: WebhookEndpoint) -> None:
 
 
 async def disable_endpoint(conn: Connection, endpoint_id: str) -> None:
-    """Send nothing more to it. Nothing else is written: the merchant may be changing it at this moment."""
+    """For workers: send nothing more to it. Nothing else is written: the merchant may be changing it at this moment."""
     await conn.execute(update(_ENDPOINTS).where(_ENDPOINTS.c.id == endpoint_id).values(status=EndpointStatus.DISABLED))
 
 

@@ -99,7 +99,9 @@ async def void(
 
 async def _walk(conn: Connection, subscription: Subscription, voided: Invoice, now: datetime, changes: Changes) -> None:
     """Look for what the older invoices leave of the subscription (ST-42 to ST-45)."""
-    history = [one for one in await invoices.of_subscription(conn, subscription.id) if one.id != voided.id]
+    history = [
+        one for one in await invoices.of_subscription(conn, subscription.scope, subscription.id) if one.id != voided.id
+    ]
     intents = await charge_intents.of_invoices(conn, [one.id for one in history])
     target = voiding.status_after([_standing(one, intents.get(one.id)) for one in history], now)
     reason = StatusReason("invoice_voided", evidence={"invoice": voided.id})
