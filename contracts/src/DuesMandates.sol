@@ -67,7 +67,6 @@ contract DuesMandates is Administered, TypedData {
     constructor(address owner_, address feeRecipient_) Administered(owner_, feeRecipient_) {}
 
     // ================================================================================================= registering
-
     /// Registers a mandate, and collects a first amount if asked to.
     ///
     /// `signature`: the payer's, and then anybody may relay it; empty = the caller is the payer, and `deadline` does not
@@ -214,7 +213,6 @@ contract DuesMandates is Administered, TypedData {
     }
 
     // ================================================================================================= collecting
-
     /// Collects `amount` for one named period, or reverts with the reason. By an operator, or by the payee itself, so that a
     /// merchant never depends on the operator being up.
     function charge(uint96 id, uint16 period, uint96 amount) external whenRunning lock {
@@ -360,7 +358,6 @@ contract DuesMandates is Administered, TypedData {
     }
 
     // ================================================================================================= views
-
     /// The registered mandate; all zero if there is none. While a token is being called its period already shows as spent.
     function mandate(uint96 id) external view returns (Registration memory r) {
         Subscription sub = _entries[id].word;

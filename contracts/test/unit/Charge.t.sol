@@ -383,7 +383,6 @@ contract ChargeTest is DuesTest {
     }
 
     // ------------------------------------------------------------------------------------------------- gas
-
     function test_tooLittleGasRevertsInsteadOfBlamingThePayer() external {
         uint96 id = register(terms());
         uint256 refusals;
