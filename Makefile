@@ -89,9 +89,7 @@ sandbox: install-sandbox ## the whole gateway on a local chain, and its main job
 
 .PHONY: test
 test: lint types imports openapi-check contracts ## every check and every test
-	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup --ignore=tests/e2e $(ARGS) tests
-	@# One after another: whole sandboxes choose their ports before they listen on them.
-	@$(BIN)/pytest $(ARGS) tests/e2e
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS) tests
 
 .PHONY: lint
 lint: $(FULL) ## style and formatting

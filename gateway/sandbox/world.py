@@ -33,7 +33,7 @@ from gateway.sandbox.consumer import PATH, Consumer
 from gateway.sandbox.errors import SandboxFailed
 from gateway.sandbox.folder import Folder
 from gateway.sandbox.interruptions import interruptions
-from gateway.sandbox.ports import HOST, Ports, choose
+from gateway.sandbox.ports import HOST, Ports, reserved
 from gateway.sandbox.settings import Deployed
 from gateway.services import api_keys
 
@@ -119,7 +119,7 @@ def opened(options: Options, say: Callable[[str], None]) -> Iterator[World]:
     with ExitStack() as stack:
         folder = Folder.take(options.data_dir, fresh=options.fresh)
         stack.callback(folder.release)
-        ports = choose(options.port, say=say)
+        ports = stack.enter_context(reserved(options.port, say=say))
         with interruptions.held():
             node = LocalNode.start(NodeOptions(port=ports.chain, block_seconds=BLOCK_SECONDS, mixed_mining=True))
             stack.callback(node.stop)
