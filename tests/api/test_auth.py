@@ -69,7 +69,7 @@ async def test_a_key_closes_at_its_moment(small_desk: Desk, field: str, code: st
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, code)
 
 
-async def test_a_live_key_cannot_touch_a_test_chain(small_desk: Desk) -> None:
+async def test_PM_14_a_live_key_cannot_touch_a_test_chain(small_desk: Desk) -> None:
     answer = await small_desk.post("/v1/payment_methods", small_desk.wallet_body(signer(1)), key=small_desk.live_key)
     assert answer.json()["error"]["code"] == "unknown_chain"
 

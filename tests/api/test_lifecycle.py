@@ -108,7 +108,7 @@ async def test_setup_intents_refuse_what_they_cannot_do_with_one_precise_error(s
     assert await desk.rows() == before
 
 
-async def test_C16_pause_and_resume_over_http(desk: Desk) -> None:
+async def test_PM_18_C16_pause_and_resume_over_http(desk: Desk) -> None:
     made = await desk.subscription(WALLET)
     intent = (await desk.get(f"/v1/subscriptions/{made['id']}?expand[0]=mandate")).json()
     await desk.made(
@@ -123,7 +123,7 @@ async def test_C16_pause_and_resume_over_http(desk: Desk) -> None:
     assert (resumed["status"], resumed["current_period_end"]) == ("active", made["current_period_end"])
 
 
-async def test_FR_25_a_canceled_subscription_is_frozen_and_says_why_it_ended(small_desk: Desk) -> None:
+async def test_FR_25_C11_a_canceled_subscription_is_frozen_and_says_why_it_ended(small_desk: Desk) -> None:
     made = await small_desk.subscription(WALLET, trial_period_days=3)
     details = {"reason": "customer", "comment": "moving", "feedback": "unused"}
     url = f"/v1/subscriptions/{made['id']}"
@@ -185,7 +185,7 @@ async def test_PM_08_PM_10_a_start_day_and_hour_in_a_form(small_desk: Desk) -> N
     assert made["cancel_at"] == 1802217600
 
 
-async def test_PM_07_an_inline_customer_is_looked_up_and_never_guessed(small_desk: Desk) -> None:
+async def test_PM_06_PM_07_an_inline_customer_is_looked_up_and_never_guessed(small_desk: Desk) -> None:
     desk = small_desk
 
     async def subscribed(**data: str) -> Any:
@@ -215,7 +215,7 @@ async def test_PM_07_an_inline_customer_is_looked_up_and_never_guessed(small_des
     [("DAY", "day", 1), ("WEEK", "week", 1), ("TWO_WEEKS", "week", 2), ("MONTH", "month", 1),
      ("TWO_MONTHS", "month", 2), ("THREE_MONTHS", "month", 3), ("SIX_MONTHS", "month", 6), ("YEAR", "year", 1)],
 )  # fmt: skip
-async def test_PM_11_every_word_for_an_interval(small_desk: Desk, word: str, interval: str, count: int) -> None:
+async def test_PM_11_C20_every_word_for_an_interval(small_desk: Desk, word: str, interval: str, count: int) -> None:
     price = {"currency": "usd", "unit_amount": 100, "product": factories.PRODUCT_ID, "recurring": {"send_every": word}}
     made = await small_desk.made("/v1/prices", price)
     assert (made["recurring"]["interval"], made["recurring"]["interval_count"]) == (interval, count)

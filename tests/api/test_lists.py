@@ -103,7 +103,7 @@ async def test_subscriptions_are_listed_by_status(small_desk: Desk) -> None:
     assert await ids(f"status=incomplete&customer={made['customer']}") == [made["id"]]
 
 
-async def test_st10_ids_are_expanded_at_any_depth_up_to_four(desk: Desk) -> None:
+async def test_ST_10_ids_are_expanded_at_any_depth_up_to_four(desk: Desk) -> None:
     made = await desk.subscription(
         signer(1),
         expand=[

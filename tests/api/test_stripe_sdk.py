@@ -58,7 +58,7 @@ async def small_shop(small_desk: Desk) -> AsyncIterator[Shop]:
         yield Shop(small_desk, url)
 
 
-async def test_the_main_flow_up_to_the_wallet(shop: Shop) -> None:
+async def test_MX_14_MX_15_ST_09_SX_23_C02_the_main_flow_up_to_the_wallet(shop: Shop) -> None:
     product = await shop.call(lambda c: c.products.create({"name": "Tea", "metadata": {"shelf": "3"}}))
     price = await shop.call(
         lambda c: c.prices.create(
@@ -99,7 +99,7 @@ async def test_the_main_flow_up_to_the_wallet(shop: Shop) -> None:
     assert mandate.terms.amount == "14000000"
 
 
-async def test_st12_the_subscription_is_active_when_the_money_is_final(small_shop: Shop) -> None:
+async def test_ST_12_ST_28_FR_21_the_subscription_is_active_when_the_money_is_final(small_shop: Shop) -> None:
     house = small_shop.desk.house
     made = await small_shop.desk.subscription(WALLET, expand=["latest_invoice.charge_intent"])
     house.chain.fund(factories.TOKEN, WALLET.address, balance=10**9, allowance=10**9)

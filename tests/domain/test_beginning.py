@@ -20,7 +20,7 @@ def test_without_a_word_the_first_period_begins_now() -> None:
     assert (begun.anchor, begun.trial_end, begun.has_begun) == (NOW, None, True)
 
 
-def test_st29_a_trial_puts_the_anchor_at_its_end() -> None:
+def test_ST_29_a_trial_puts_the_anchor_at_its_end() -> None:
     for asked in (Schedule(trial_days=10), Schedule(trial_end=NOW + 10 * DAY)):
         begun = begin(asked, MONTHLY, NOW)
         assert (begun.anchor, begun.trial_end, begun.current) == (
@@ -28,18 +28,18 @@ def test_st29_a_trial_puts_the_anchor_at_its_end() -> None:
         )  # fmt: skip
 
 
-def test_sx08_the_trial_of_a_product_is_used_unasked() -> None:
+def test_SX_08_the_trial_of_a_product_is_used_unasked() -> None:
     assert begin(Schedule(), MONTHLY, NOW, product_trial_days=7).trial_end == NOW + 7 * DAY
     assert begin(Schedule(trial_days=7), MONTHLY, NOW, product_trial_days=7).trial_end == NOW + 7 * DAY
 
 
-def test_pm13_a_past_start_keeps_its_grid_month_ends_included() -> None:
+def test_PM_13_a_past_start_keeps_its_grid_month_ends_included() -> None:
     begun = begin(Schedule(start_date=datetime(2025, 8, 31, tzinfo=UTC)), MONTHLY, datetime(2026, 3, 1, tzinfo=UTC))
     assert begun.current == Period(1, datetime(2026, 2, 28, tzinfo=UTC), datetime(2026, 3, 31, tzinfo=UTC))
     assert begun.periods_before == -6
 
 
-def test_pm10_the_hour_is_utc_and_belongs_to_the_start_date() -> None:
+def test_PM_10_the_hour_is_utc_and_belongs_to_the_start_date() -> None:
     schedule = Schedule(start_date=datetime(2026, 2, 10, tzinfo=UTC), anchor_config=AnchorConfig(hour=10))
     begun = begin(schedule, MONTHLY, NOW)
     assert (begun.anchor, begun.has_begun) == (datetime(2026, 2, 10, 10, tzinfo=UTC), False)

@@ -283,7 +283,7 @@ def test_money_states_have_no_way_back_but_the_reorg() -> None:
     assert all(state not in following for state, following in reachable.items())
 
 
-def test_c11_an_ended_subscription_is_frozen_metadata_included() -> None:
+def test_C11_an_ended_subscription_is_frozen_metadata_included() -> None:
     ended = factories.subscription(status=subscriptions.Status.CANCELED)
     with pytest.raises(InvalidRequest) as refused:
         subscriptions.change(
@@ -292,7 +292,7 @@ def test_c11_an_ended_subscription_is_frozen_metadata_included() -> None:
     assert refused.value.code == "subscription_canceled"
 
 
-def test_c06_the_created_event_is_written_when_the_first_payment_is_final() -> None:
+def test_C06_the_created_event_is_written_when_the_first_payment_is_final() -> None:
     opened = subscriptions.create(factories.subscription())
     assert [event.type for event in opened.events] == ["customer.subscription.opened"]
     active = subscriptions.activate(opened.value, NOW)
@@ -302,14 +302,14 @@ def test_c06_the_created_event_is_written_when_the_first_payment_is_final() -> N
     ]
 
 
-def test_st32_an_expired_subscription_has_no_deadline_and_an_end() -> None:
+def test_ST_32_an_expired_subscription_has_no_deadline_and_an_end() -> None:
     expired = subscriptions.expire(factories.subscription(), NOW).value
     assert expired.expires_at is None
     assert expired.ended_at == NOW
     assert expired.wake_at is None
 
 
-def test_st66_the_retry_policy_is_frozen_at_the_first_attempt() -> None:
+def test_ST_66_the_retry_policy_is_frozen_at_the_first_attempt() -> None:
     first = intents.fail(factories.processing_intent(), "ch_1", WHY, RetryPolicy(days=(2,)), NOW).value
     second = intents.fail(first, "ch_2", WHY, RetryPolicy(days=(1, 1, 1)), LATER).value
     assert first.next_attempt_at == NOW + timedelta(days=2)
@@ -317,7 +317,7 @@ def test_st66_the_retry_policy_is_frozen_at_the_first_attempt() -> None:
     assert second.policy == RetryPolicy(days=(2,))
 
 
-def test_c05_postponing_counts_no_attempt() -> None:
+def test_C05_postponing_counts_no_attempt() -> None:
     postponed = intents.postpone(factories.processing_intent(attempts=1), WHY, LATER, NOW).value
     assert postponed.attempts == 1
     assert postponed.next_attempt_at == LATER
@@ -336,14 +336,14 @@ def test_a_clock_goes_forward_and_not_too_far() -> None:
     assert clocks.arrive(halfway).value.frozen_at == LATER
 
 
-def test_c08_a_trial_becomes_active_by_its_first_payment_and_is_activated_then() -> None:
+def test_C08_a_trial_becomes_active_by_its_first_payment_and_is_activated_then() -> None:
     trial = factories.subscription(status=subscriptions.Status.TRIALING, expires_at=None, trial_end=NOW)
     paid = subscriptions.renew(trial, LATER)
     assert (paid.value.status, paid.value.activated_at) == (subscriptions.Status.ACTIVE, LATER)
     assert [event.type for event in paid.events] == ["customer.subscription.activated", "customer.subscription.updated"]
 
 
-def test_c14_the_grace_runs_from_the_first_failure_and_ends_with_the_payment() -> None:
+def test_C14_the_grace_runs_from_the_first_failure_and_ends_with_the_payment() -> None:
     first = subscriptions.mark_past_due(factories.active_subscription(), WHY, NOW, grace=5 * DAY).value
     again = subscriptions.mark_past_due(first, WHY, LATER, grace=9 * DAY).value
     assert (first.grace_ends_at, again.grace_ends_at) == (NOW + 5 * DAY, NOW + 5 * DAY)
@@ -359,7 +359,7 @@ def test_a_re_anchored_grid_goes_on_counting_periods() -> None:
     assert (resumed.next_period.index, resumed.next_period.start) == (4, LATER)
 
 
-def test_st51_the_notice_of_a_short_period_is_given_when_it_begins() -> None:
+def test_ST_51_the_notice_of_a_short_period_is_given_when_it_begins() -> None:
     current = factories.active_subscription().current_period
     assert course.notice_at(current, 3 * DAY) == current.end - 3 * DAY
     assert course.notice_at(current, 45 * DAY) == current.start

@@ -49,7 +49,7 @@ def naive_month(anchor: datetime, months: int) -> datetime:
     return anchor.replace(year=year, month=month, day=day)
 
 
-def test_pm12_the_31st_is_clamped_and_does_not_drift() -> None:
+def test_PM_12_the_31st_is_clamped_and_does_not_drift() -> None:
     anchor = datetime(2026, 1, 31, tzinfo=UTC)
     starts = [period(anchor, MONTHLY, index).start.date().isoformat() for index in range(1, 6)]
     assert starts == ["2026-01-31", "2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31"]
@@ -118,7 +118,7 @@ def test_intervals_have_their_form_on_the_chain(interval: Interval, on_chain: tu
 
 
 @pytest.mark.parametrize("unit", list(IntervalUnit))
-def test_sx02_an_interval_is_counted_from_one_to_three_years(unit: IntervalUnit) -> None:
+def test_SX_02_an_interval_is_counted_from_one_to_three_years(unit: IntervalUnit) -> None:
     assert Interval(unit, COUNT_MAX[unit]).count == COUNT_MAX[unit]
     for count in (0, -1, COUNT_MAX[unit] + 1):
         with pytest.raises(InvalidRequest) as refused:

@@ -57,29 +57,29 @@ def test_conversion_is_exact_or_refused(amount: int, decimals: int) -> None:
 
 
 @pytest.mark.parametrize("code", ["usd", "EUR", "Jpy"])
-def test_pm04_currencies_are_iso_4217_in_any_case(code: str) -> None:
+def test_PM_04_currencies_are_iso_4217_in_any_case(code: str) -> None:
     assert money.currency(code) == code.lower()
 
 
 @pytest.mark.parametrize("code", ["", "us", "usdc", "xyz", "u$d"])
-def test_pm04_other_codes_are_refused(code: str) -> None:
+def test_PM_04_other_codes_are_refused(code: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         money.currency(code)
     assert (refused.value.code, refused.value.param) == ("invalid_currency", "currency")
 
 
-def test_fr13_three_retries_a_day_apart_and_then_none() -> None:
+def test_FR_13_three_retries_a_day_apart_and_then_none() -> None:
     planned = [RetryPolicy().next_attempt_at(attempts, NOW) for attempts in range(1, 6)]
     assert planned == [NOW + timedelta(days=1)] * 3 + [None, None]
 
 
 @pytest.mark.parametrize("days", [(1, 1, 1, 1), (0,), (-1,), (30, 2)], ids=str)
-def test_st63_st64_schedules_beyond_the_limits_are_refused(days: tuple[int, ...]) -> None:
+def test_ST_63_ST_64_schedules_beyond_the_limits_are_refused(days: tuple[int, ...]) -> None:
     with pytest.raises(InvalidRequest):
         RetryPolicy(days=days)
 
 
-def test_c05_only_what_the_payer_can_mend_uses_up_a_retry() -> None:
+def test_C05_only_what_the_payer_can_mend_uses_up_a_retry() -> None:
     counting = {code for code in FailureCode if uses_a_retry(code)}
     assert counting == {
         code for code in FailureCode if action_of(code) in {Action.CUSTOMER_ACTION, Action.NEW_PAYMENT_METHOD}
@@ -88,7 +88,7 @@ def test_c05_only_what_the_payer_can_mend_uses_up_a_retry() -> None:
     assert not counting & {FailureCode(code) for code in waiting}
 
 
-def test_c06_a_profile_hears_of_a_new_subscription_exactly_once() -> None:
+def test_C06_a_profile_hears_of_a_new_subscription_exactly_once() -> None:
     opened, created = EventType.SUBSCRIPTION_OPENED, EventType.SUBSCRIPTION_CREATED
     heard = {profile: [public_type(written, profile) for written in (opened, created)] for profile in EventProfile}
     assert heard == {EventProfile.DEFAULT: [None, created], EventProfile.STRIPE: [created, None]}
@@ -164,7 +164,7 @@ def test_a_key_is_stored_as_an_hmac_under_the_pepper() -> None:
     assert key.encode() not in api_key.digest(key, b"one pepper")
 
 
-def test_c13_one_try_and_five_quick_retries_then_a_tail_of_72_hours() -> None:
+def test_SX_04_C13_one_try_and_five_quick_retries_then_a_tail_of_72_hours() -> None:
     delivery = factories.delivery()
     at = NOW
     waits: list[timedelta] = []

@@ -60,7 +60,7 @@ def test_what_is_due_at_the_wake_time_is_never_nothing(status: Status, ends_afte
         assert domain.due(subscription, wake_at - SECOND) is Due.NOTHING
 
 
-def test_pm13_missed_periods_are_skipped_and_never_charged_afterwards() -> None:
+def test_PM_13_missed_periods_are_skipped_and_never_charged_afterwards() -> None:
     subscription = factories.active_subscription()
     long_after = subscription.period_end + timedelta(days=95)
     upcoming = course.upcoming_period(subscription, long_after)

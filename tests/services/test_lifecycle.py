@@ -99,7 +99,7 @@ async def test_a_renewal_that_will_not_happen_is_not_announced(house: House) -> 
 # ---------------------------------------------------------------------------------------------------------- paused
 
 
-async def test_C16_nothing_is_billed_or_pulled_in_a_pause_and_missed_periods_never_are(house: House) -> None:
+async def test_PM_18_C16_nothing_is_billed_or_pulled_in_a_pause_and_missed_periods_never_are(house: House) -> None:
     active = await house.active()
     house.now += 10 * DAY
     paused = await _pause(house, active)
@@ -226,7 +226,7 @@ async def _unpaid(house: House) -> Subscription:
     return unpaid
 
 
-async def test_ST_35_an_unpaid_subscription_gets_drafts_that_nobody_attempts(house: House) -> None:
+async def test_ST_35_C19_an_unpaid_subscription_gets_drafts_that_nobody_attempts(house: House) -> None:
     unpaid = await _unpaid(house)
     first = await house.invoice(unpaid)
     house.chain.fund(factories.TOKEN, house.wallet(), 5 * PRICE_UNITS, 10 * PRICE_UNITS)

@@ -28,7 +28,7 @@ async def house(books: Books) -> House:
     return await House.build(books)
 
 
-async def test_FR_17_a_new_subscription_waits_for_the_wallet_as_incomplete(house: House) -> None:
+async def test_FR_17_C01_a_new_subscription_waits_for_the_wallet_as_incomplete(house: House) -> None:
     opened = await house.subscribe()
     invoice, intent = await house.invoice(opened), await house.intent(opened)
     assert opened.status is Status.INCOMPLETE
@@ -38,7 +38,7 @@ async def test_FR_17_a_new_subscription_waits_for_the_wallet_as_incomplete(house
     assert (intent.token_amount, intent.mandate_period) == (PRICE_UNITS, 1)
 
 
-async def test_FR_19_the_first_final_charge_activates(house: House) -> None:
+async def test_FR_19_FR_18_MX_16_the_first_final_charge_activates(house: House) -> None:
     active = await house.active()
     assert active.status is Status.ACTIVE
     assert (await house.invoice(active)).status is invoice_domain.Status.PAID
@@ -48,7 +48,7 @@ async def test_FR_19_the_first_final_charge_activates(house: House) -> None:
     assert house.balance(factories.PAYEE) == PRICE_UNITS
 
 
-async def test_C06_created_is_announced_only_when_the_money_is_final(house: House) -> None:
+async def test_C06_SX_10_created_is_announced_only_when_the_money_is_final(house: House) -> None:
     opened = await house.subscribe()
     assert "customer.subscription.created" not in await house.event_types()
     await house.sign(opened)
@@ -58,7 +58,7 @@ async def test_C06_created_is_announced_only_when_the_money_is_final(house: Hous
     assert kinds.index("customer.subscription.incomplete") < kinds.index("customer.subscription.created")
 
 
-async def test_nothing_is_paid_before_the_block_is_final(house: House) -> None:
+async def test_FR_09_nothing_is_paid_before_the_block_is_final(house: House) -> None:
     opened = await house.subscribe()
     await house.sign(opened)
     await house.collect()
@@ -70,7 +70,7 @@ async def test_nothing_is_paid_before_the_block_is_final(house: House) -> None:
     assert (await house.intent(opened)).status is intent_domain.Status.PROCESSING
 
 
-async def test_SX_12_three_months_are_three_charges(house: House) -> None:
+async def test_SX_12_FR_12_FR_22_ST_17_three_months_are_three_charges(house: House) -> None:
     active = await house.active()
     for _ in range(3):
         await house.renew(active)
@@ -81,7 +81,7 @@ async def test_SX_12_three_months_are_three_charges(house: House) -> None:
     assert (await house.event_types(active.id)).count("customer.subscription.renewed") == 3
 
 
-async def test_C10_a_renewal_is_a_draft_until_its_hour_has_passed(house: House) -> None:
+async def test_C10_ST_53_ST_59_a_renewal_is_a_draft_until_its_hour_has_passed(house: House) -> None:
     active = await house.active()
     await house.go_to(active.period_end)
     assert (await house.invoice(active)).status is invoice_domain.Status.DRAFT
@@ -89,7 +89,7 @@ async def test_C10_a_renewal_is_a_draft_until_its_hour_has_passed(house: House) 
     assert (await house.invoice(active)).status is invoice_domain.Status.PAID
 
 
-async def test_FR_14_a_renewal_that_must_fail_costs_no_gas_and_is_past_due(house: House) -> None:
+async def test_FR_14_ST_33_a_renewal_that_must_fail_costs_no_gas_and_is_past_due(house: House) -> None:
     active = await house.active(balance=PRICE_UNITS)
     native = house.chain.world.native[house.operator.address]
     await house.renew(active)
@@ -102,7 +102,7 @@ async def test_FR_14_a_renewal_that_must_fail_costs_no_gas_and_is_past_due(house
     assert intent.attempts == 1
 
 
-async def test_lack_of_balance_is_told_with_its_evidence(house: House) -> None:
+async def test_FR_06_lack_of_balance_is_told_with_its_evidence(house: House) -> None:
     active = await house.active(balance=PRICE_UNITS, allowance=10 * PRICE_UNITS)
     await house.renew(active)
     reason = (await house.subscription(active)).reason
@@ -112,7 +112,7 @@ async def test_lack_of_balance_is_told_with_its_evidence(house: House) -> None:
     assert reason.evidence["needed"] == str(PRICE_UNITS)
 
 
-async def test_FR_13_three_retries_a_day_apart_and_then_unpaid(house: House) -> None:
+async def test_FR_13_FR_23_FR_30_ST_64_C05_three_retries_a_day_apart_and_then_unpaid(house: House) -> None:
     active = await house.active(balance=PRICE_UNITS, allowance=10 * PRICE_UNITS)
     await house.renew(active)
     first_failure = house.now
@@ -140,7 +140,7 @@ async def test_payments_asked_for_by_hand_use_up_no_planned_retry(house: House) 
     assert (intent.attempts, intent.next_attempt_at) == (1, house.now + DAY)
 
 
-async def test_FR_15_nothing_is_pulled_while_unpaid_even_when_the_wallet_is_full_again(house: House) -> None:
+async def test_FR_15_FR_32_C19_nothing_is_pulled_while_unpaid_even_when_the_wallet_is_full_again(house: House) -> None:
     active = await house.active(balance=PRICE_UNITS, allowance=100 * PRICE_UNITS)
     await house.renew(active)
     for _ in range(3):
@@ -153,7 +153,7 @@ async def test_FR_15_nothing_is_pulled_while_unpaid_even_when_the_wallet_is_full
     assert (await house.invoice(active)).status is invoice_domain.Status.DRAFT
 
 
-async def test_a_topped_up_wallet_recovers_at_once_and_uses_up_no_retry(house: House) -> None:
+async def test_ST_18_a_topped_up_wallet_recovers_at_once_and_uses_up_no_retry(house: House) -> None:
     active = await house.active(balance=PRICE_UNITS, allowance=100 * PRICE_UNITS)
     await house.renew(active)
     assert (await house.subscription(active)).status is Status.PAST_DUE
@@ -186,7 +186,7 @@ async def test_ST_31_a_pull_broadcast_before_the_deadline_still_counts(house: Ho
     assert (await house.subscription(opened)).status is Status.ACTIVE
 
 
-async def test_FR_24_a_canceled_subscription_is_never_charged_again(house: House) -> None:
+async def test_FR_24_FR_31_a_canceled_subscription_is_never_charged_again(house: House) -> None:
     active = await house.active()
     async with house.gateway.books.write() as conn:
         await subscription_services.cancel(
@@ -207,7 +207,7 @@ async def test_PM_13_missed_periods_are_never_charged_afterwards(house: House) -
     assert (await house.subscription(active)).period_index == 4
 
 
-async def test_infrastructure_trouble_costs_no_attempt(house: House) -> None:
+async def test_C05_infrastructure_trouble_costs_no_attempt(house: House) -> None:
     active = await house.active()
     house.chain.world.native[house.operator.address] = 0
     await house.renew(active)

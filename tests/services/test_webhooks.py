@@ -143,7 +143,7 @@ async def stored(house: House, of: WebhookEndpoint) -> WebhookEndpoint:
         return (await webhooks.load(conn, [of.id]))[of.id]
 
 
-async def test_both_official_libraries_accept_a_delivery(house: House, http: Receiver) -> None:
+async def test_FR_33_SX_05_both_official_libraries_accept_a_delivery(house: House, http: Receiver) -> None:
     [record] = await queue(house, [endpoint()])
     assert await deliver(house, http) == 1
     [sent] = http.sent
@@ -282,7 +282,7 @@ async def test_an_endpoint_that_comes_back_gets_everything(house: House, http: R
     assert sorted(http.ids()) == sorted(record.id for record in records)
 
 
-async def test_after_72_hours_it_is_given_up_and_the_endpoint_disabled(house: House, http: Receiver) -> None:
+async def test_C13_after_72_hours_it_is_given_up_and_the_endpoint_disabled(house: House, http: Receiver) -> None:
     target = endpoint()
     await queue(house, [target])
     http.answers[target.url] = 500
@@ -298,7 +298,7 @@ async def test_after_72_hours_it_is_given_up_and_the_endpoint_disabled(house: Ho
     assert (await stored(house, target)).status is EndpointStatus.DISABLED
 
 
-async def test_an_endpoint_of_the_stripe_profile_hears_of_a_creation_under_its_name(
+async def test_C06_an_endpoint_of_the_stripe_profile_hears_of_a_creation_under_its_name(
     house: House, http: Receiver
 ) -> None:
     await queue(house, [endpoint(profile=EventProfile.STRIPE)], event_type=EventType.SUBSCRIPTION_OPENED)

@@ -73,7 +73,7 @@ def test_everything_with_a_status_says_why() -> None:
         }
 
 
-def test_st09_the_intent_stands_in_the_old_places_and_in_the_new() -> None:
+def test_ST_09_FR_08_the_intent_stands_in_the_old_places_and_in_the_new() -> None:
     invoice, subscription = shape(factories.invoice()), shape(factories.subscription())
     [payment] = invoice["payments"]["data"]
     assert {
@@ -92,7 +92,7 @@ def test_st09_the_intent_stands_in_the_old_places_and_in_the_new() -> None:
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_c07_the_alias_renders_stripes_word(status: Status) -> None:
+def test_C07_ST_13_ST_05_the_alias_renders_stripes_word(status: Status) -> None:
     alias = payments.payment_intent(factories.charge_intent(status=status), RELATED)
     own = payments.charge_intent(factories.charge_intent(status=status), RELATED)
     assert (alias.object, own.object, own.status) == ("payment_intent", "charge_intent", status)
@@ -100,7 +100,7 @@ def test_c07_the_alias_renders_stripes_word(status: Status) -> None:
     assert alias.status == translated.get(status, status)
 
 
-def test_st14_the_wallet_is_asked_while_it_has_not_signed() -> None:
+def test_ST_14_FR_02_the_wallet_is_asked_while_it_has_not_signed() -> None:
     document = {"primaryType": "Mandate"}
     related = replace(RELATED, typed_data={factories.MANDATE_ID: document})
     action = shape(factories.charge_intent(), related)["next_action"]
@@ -112,7 +112,7 @@ def test_st14_the_wallet_is_asked_while_it_has_not_signed() -> None:
     assert shape(factories.charge_intent(), signed)["next_action"] is None
 
 
-def test_sx24_the_allowance_that_is_asked_for_is_bounded() -> None:
+def test_SX_24_the_allowance_that_is_asked_for_is_bounded() -> None:
     assert mandates.allowance_to_ask(factories.mandate_terms(periods=5, amount=7)) == 35
     assert mandates.allowance_to_ask(factories.mandate_terms(periods=0, amount=7)) == 84
 
@@ -129,7 +129,7 @@ def test_a_failed_attempt_says_what_failed_in_words() -> None:
     assert shape(factories.processing_intent())["last_payment_error"] is None
 
 
-def test_st56_the_invoice_keeps_its_booleans() -> None:
+def test_ST_56_the_invoice_keeps_its_booleans() -> None:
     tried = replace(RELATED, intents={factories.INVOICE_ID: factories.processing_intent()})
     assert (shape(factories.invoice())["paid"], shape(factories.invoice())["attempted"]) == (False, False)
     assert shape(factories.invoice(), tried)["attempted"] is True
