@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select, text
+from sqlalchemy import select, text
 
-from chain.primitives import BlockRef
-from gateway.db import bulk, keys, moves, pages, rows, schema
+from gateway.db import bulk, keys, moves, pages, rows, schema, stranding
 from gateway.db.engine import Connection
 from gateway.db.pages import Page, PageRequest
-from gateway.db.tables.chain import TransactionStatus
 from gateway.domain.catalog import Scope
 from gateway.domain.charge import KIND, Charge
 from gateway.domain.transition import Moved
@@ -59,58 +57,17 @@ async def pending_of_transactions(
 async def stranded(conn: Connection, chain_id: int, *, limit: int) -> list[Charge]:
     """For workers: pending charges whose transactions are over and moved nothing, oldest first.
 
-    The transaction's nonce went elsewhere; or it is final and reverted; or nobody wanted it any more, it is final, and
-    all events of its block are settled. One that was wanted and succeeded says something about each of its charges: if
-    nothing was heard, it was not listened to (`unheard`). Looks at pending charges only, of which there are as many as
-    transactions in flight carry.
+    Looks at pending charges only, of which there are as many as transactions in flight carry.
     """
     sent = schema.chain_transactions
     query = (
         select(_T)
         .join_from(_T, sent, _T.c.transaction_id == sent.c.id)
-        .where(
-            text("charges.status = 'pending'"),
-            sent.c.chain_id == chain_id,
-            or_(
-                sent.c.status == TransactionStatus.LOST,
-                and_(sent.c.status == TransactionStatus.FINAL, or_(~sent.c.succeeded, ~sent.c.wanted & _is_settled())),
-            ),
-        )
+        .where(text("charges.status = 'pending'"), sent.c.chain_id == chain_id, stranding.moved_nothing())
         .order_by(keys.sort_key(_T.c.id))
         .limit(limit)
     )
     return [_charge(row) for row in await conn.execute(query)]
-
-
-async def unheard(conn: Connection, chain_id: int, *, limit: int) -> list[BlockRef]:
-    """For workers: final blocks in which transactions of ours succeeded whose charges no event has spoken of."""
-    sent = schema.chain_transactions
-    query = (
-        select(sent.c.mined_number, sent.c.mined_hash)
-        .distinct()
-        .join_from(_T, sent, _T.c.transaction_id == sent.c.id)
-        .where(
-            text("charges.status = 'pending'"),
-            sent.c.chain_id == chain_id,
-            sent.c.status == TransactionStatus.FINAL,
-            sent.c.succeeded,
-            sent.c.wanted,
-            _is_settled(),
-        )
-        .order_by(sent.c.mined_number)
-        .limit(limit)
-    )
-    return [BlockRef(row.mined_number, row.mined_hash) for row in await conn.execute(query)]
-
-
-def _is_settled() -> ColumnElement[bool]:
-    """Whether the block of a transaction is final in the index, and all of its events that were seen are settled."""
-    sent, logs, cursors = schema.chain_transactions, schema.chain_logs, schema.chain_cursors
-    unsettled = exists().where(
-        logs.c.chain_id == sent.c.chain_id, logs.c.block_number == sent.c.mined_number, logs.c.settled_at.is_(None)
-    )
-    indexed = exists().where(cursors.c.chain_id == sent.c.chain_id, cursors.c.final_number >= sent.c.mined_number)
-    return and_(indexed, ~unsettled)
 
 
 async def page(

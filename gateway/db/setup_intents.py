@@ -4,13 +4,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, exists, or_, select, text
+from sqlalchemy import select, text
 
-from gateway.db import bulk, keys, moves, pages, rows, schema
+from gateway.db import bulk, keys, moves, pages, rows, schema, stranding
 from gateway.db.engine import Connection
 from gateway.db.pages import Page, PageRequest
 from gateway.db.rows import Claimed
-from gateway.db.transactions import TransactionStatus
 from gateway.domain.catalog import Scope
 from gateway.domain.setup_intent import KIND, OPEN, SetupIntent
 from gateway.domain.transition import Moved
@@ -72,25 +71,12 @@ async def due(conn: Connection, *, chain_id: int, now: datetime, limit: int) -> 
 
 
 async def stranded(conn: Connection, chain_id: int, *, limit: int) -> list[SetupIntent]:
-    """For workers: setup intents whose registration is over without a word about it (see `charges.stranded`)."""
-    sent, logs = schema.chain_transactions, schema.chain_logs
-    unsettled = exists().where(
-        logs.c.chain_id == sent.c.chain_id, logs.c.block_number == sent.c.mined_number, logs.c.settled_at.is_(None)
-    )
-    indexed = exists().where(
-        schema.chain_cursors.c.chain_id == sent.c.chain_id, schema.chain_cursors.c.final_number >= sent.c.mined_number
-    )
+    """For workers: setup intents whose registration is over and registered nothing (see `charges.stranded`)."""
+    sent = schema.chain_transactions
     query = (
         select(_T)
         .join_from(_T, sent, _T.c.transaction_id == sent.c.id)
-        .where(
-            text("setup_intents.status = 'processing'"),
-            sent.c.chain_id == chain_id,
-            or_(
-                sent.c.status == TransactionStatus.LOST,
-                and_(sent.c.status == TransactionStatus.FINAL, or_(~sent.c.succeeded, and_(indexed, ~unsettled))),
-            ),
-        )
+        .where(text("setup_intents.status = 'processing'"), sent.c.chain_id == chain_id, stranding.moved_nothing())
         .order_by(keys.sort_key(_T.c.id))
         .limit(limit)
     )

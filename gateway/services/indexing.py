@@ -16,7 +16,7 @@ from chain.errors import AnswerInvalid, RpcRejected, RpcUnavailable
 from chain.logs import contract_logs, decode_logs
 from chain.port import ChainPort
 from chain.primitives import BlockRef, BlockTag, ContractEvent, Hash32, Header, RawLog
-from gateway.db import blocks, charges
+from gateway.db import blocks, stranding
 from gateway.db.blocks import Cursor
 from gateway.db.engine import Connection
 from gateway.db.errors import WriteConflict
@@ -213,7 +213,7 @@ async def _listen_again(gateway: Gateway, network: Network, chain: ChainPort) ->
     A node that answers `[]` where there are logs would otherwise leave money that moved without an entry in the books.
     """
     async with gateway.books.read() as conn:
-        silent = await charges.unheard(conn, network.chain_id, limit=NEAR_BLOCKS_MAX)
+        silent = await stranding.unheard(conn, network.chain_id, limit=NEAR_BLOCKS_MAX)
     if not silent:
         return 0
     found = await chain.logs_of_blocks([block.hash for block in silent], contract_logs(network.contract))

@@ -13,8 +13,8 @@ from chain.errors import CallReverted
 from chain.port import ChainPort
 from chain.primitives import ZERO_ADDRESS, TransactionRequest
 from chain.signer import Signer
+from gateway.db import blocks, setup_intents, transactions
 from gateway.db import mandates as mandate_rows
-from gateway.db import setup_intents, transactions
 from gateway.db.engine import Connection
 from gateway.domain import setup_intent as domain
 from gateway.domain.failure import FailureCode, failed, uses_a_retry
@@ -49,7 +49,7 @@ class _Registration:
 async def register_due(gateway: Gateway, chain: ChainPort, signer: Signer, *, now: datetime, limit: int = 100) -> int:
     """Take one batch of due setup intents of a chain as far as signed bytes in the books.
 
-    Returns how many were decided; 0 means that nothing is due, or that the lane is full or halted.
+    Returns how many were decided; 0 means that nothing is due, that lane or chain is halted, or that the lane is full.
 
     Raises:
         RpcUnavailable: the chain could not be asked; nothing changed.
@@ -58,9 +58,10 @@ async def register_due(gateway: Gateway, chain: ChainPort, signer: Signer, *, no
     async with gateway.books.read() as conn:
         claims = await setup_intents.due(conn, chain_id=network.chain_id, now=now, limit=limit)
         agreed = await mandate_rows.load(conn, [c.value.mandate_id for c in claims if c.value.mandate_id is not None])
+        cursor = await blocks.cursor(conn, network.chain_id)
         capacity = IN_FLIGHT_MAX - await transactions.count_open(conn, network.chain_id, signer.address)
     due = [(claim.value, agreed[claim.value.mandate_id], claim.now) for claim in claims if claim.value.mandate_id]
-    if not due or capacity <= 0:
+    if not due or capacity <= 0 or cursor.halted_reason is not None:
         return 0
     registrations = await _simulated(chain, network, signer, due[:capacity])
     market = await market_of(chain, network, signer)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from chain.primitives import BlockRef, Canceled, ChargeFailed, ContractEvent, FailReason, Subscribed
-from gateway.db import blocks, charges, transactions
+from gateway.db import blocks, charges, stranding, transactions
 from gateway.db.blocks import Cursor
 from gateway.db.engine import Books, Connection
 from gateway.db.errors import ConstraintBroken
@@ -187,9 +187,9 @@ async def test_a_charge_is_stranded_when_its_transaction_moved_nothing_and_unhea
             logs = await blocks.unsettled(conn, CHAIN, up_to_number=9, limit=99)
             await blocks.mark_settled(conn, [log.id for log in logs], now=f.NOW)
         assert await charges.stranded(conn, CHAIN, limit=9) == ([charge] if expected == "stranded" else [])
-        assert await charges.unheard(conn, CHAIN, limit=9) == ([block] if expected == "unheard" else [])
+        assert await stranding.unheard(conn, CHAIN, limit=9) == ([block] if expected == "unheard" else [])
         assert await charges.stranded(conn, 1, limit=9) == []
-        assert await charges.unheard(conn, 1, limit=9) == []
+        assert await stranding.unheard(conn, 1, limit=9) == []
 
 
 async def test_only_events_that_are_missing_are_added(books: Books) -> None:

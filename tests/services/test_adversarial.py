@@ -19,10 +19,12 @@ from gateway.domain import charge as charge_domain
 from gateway.domain import charge_intent as intent_domain
 from gateway.domain import invoice as invoice_domain
 from gateway.domain import mandate as mandate_domain
+from gateway.domain import setup_intent as setup_domain
+from gateway.domain.beginning import Schedule
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.subscription import Status, Subscription
 from gateway.domain.transition import Moved
-from gateway.services import billing, collection, indexing, invoices, settlement
+from gateway.services import billing, collection, indexing, invoices, registrations, settlement
 from gateway.services import subscriptions as subscription_services
 from gateway.services.settlement import RELEASED_WAIT
 from tests import factories
@@ -118,6 +120,17 @@ class TestNodesThatLie:
         await house.pump()
         assert (await house.invoice(active)).status is invoice_domain.Status.PAID
 
+    async def test_a_chain_that_is_halted_registers_nobody(self, house: House) -> None:
+        trial = await house.subscribe(schedule=Schedule(trial_days=14))
+        await house.sign_setup(trial)
+        async with house.gateway.books.write() as conn:
+            await blocks.halt(conn, house.chain.chain_id, "block 7 was final with another hash")
+        assert await registrations.register_due(house.gateway, house.chain, house.operator, now=house.now) == 0
+        async with house.gateway.books.write() as conn:
+            await blocks.resume(conn, house.chain.chain_id)
+        await house.pump()
+        assert (await house.setup(trial)).status is setup_domain.Status.SUCCEEDED
+
     async def test_a_chain_that_is_halted_settles_nothing(self, house: House) -> None:
         opened = await house.subscribe()
         await house.sign(opened)
@@ -151,6 +164,24 @@ class TestNodesThatLie:
         assert (await house.invoice(active)).status is invoice_domain.Status.PAID
         assert (await house.charge(active)).status is charge_domain.Status.SUCCEEDED
         assert len(house.charged()) == 2
+
+    async def test_a_node_that_hides_the_log_of_our_own_registration_does_not_make_it_undone(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trial = await house.subscribe(schedule=Schedule(trial_days=14))
+        await house.sign_setup(trial)
+        honest = house.chain.logs_of_blocks
+
+        async def silent(hashes: Sequence[Hash32], query: LogFilter) -> list[list[RawLog]]:
+            await honest(hashes, query)
+            return [[] for _ in hashes]
+
+        monkeypatch.setattr(house.chain, "logs_of_blocks", silent)
+        await house.pump()
+        assert (await house.setup(trial)).status is setup_domain.Status.PROCESSING
+        monkeypatch.setattr(house.chain, "logs_of_blocks", honest)
+        await house.watch()
+        assert (await house.setup(trial)).status is setup_domain.Status.SUCCEEDED
 
     async def test_a_false_receipt_of_a_failure_does_not_charge_twice(
         self, house: House, monkeypatch: pytest.MonkeyPatch
