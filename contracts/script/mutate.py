@@ -92,8 +92,8 @@ class Workshop:
             shutil.copytree(CONTRACTS / name, self.contracts / name)
         shutil.rmtree(self.contracts / "test" / "gas")
         shutil.copy(CONTRACTS / "foundry.toml", self.contracts)
-        if self.forge("test", "--match-path", "test/unit/*").returncode:
-            raise SystemExit("the tests fail without any mutant")
+        if (result := self.forge("test", "--match-path", "test/unit/*")).returncode:
+            raise SystemExit(f"the tests fail without any mutant:\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
 
     def forge(self, *arguments: str, runs: int = 64) -> subprocess.CompletedProcess[str]:
         """Run forge in the copy, compiled the fastest way and without its memory of earlier failures."""
@@ -118,9 +118,9 @@ class Workshop:
             result = self.forge("test", "--fail-fast", "--match-path", "test/unit/*", *few, runs=32)
             if "Compiler run failed" in result.stderr + result.stdout:
                 return "invalid"
-            if result.returncode:
+            if _noticed(result):
                 return "killed"
-            if self.forge("test", "--match-path", "test/{unit,invariant}/*", runs=500).returncode:
+            if _noticed(self.forge("test", "--match-path", "test/{unit,invariant}/*", runs=500)):
                 return "killed"
         except subprocess.TimeoutExpired:
             return "killed"
@@ -128,6 +128,13 @@ class Workshop:
             return "survived"
         finally:
             target.write_text(original)
+
+
+def _noticed(result: subprocess.CompletedProcess[str]) -> bool:
+    """Whether a test failed. That forge itself failed says nothing about a mutant, and must not count as a kill."""
+    if result.returncode and "[FAIL" not in result.stdout:
+        raise RuntimeError(f"forge failed, not a test:\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
+    return result.returncode != 0
 
 
 def main() -> int:
