@@ -9,14 +9,16 @@ from gateway.api.endpoint import DELETE, UPDATE, Call, Endpoint, Retrieve, reads
 from gateway.api.fields import Id, Metadata, Text, Word, given, known, metadata
 from gateway.api.forms import Params
 from gateway.api.pagination import ListParams
-from gateway.db import catalog
+from gateway.db import catalog, subscriptions
 from gateway.db.pages import Page
 from gateway.domain.catalog import Customer, PaymentMethod
 from gateway.domain.errors import InvalidRequest, NotFound
+from gateway.domain.subscription import Status, Subscription
 from gateway.services import catalog as services
 from gateway.services import payment_methods, times
 from gateway.services.catalog import CustomerFields
 from gateway.wire.catalog import CustomerObject, PaymentMethodObject
+from gateway.wire.subscription import SubscriptionObject
 
 _KIND: Final = "customer"
 
@@ -209,6 +211,19 @@ async def method_of_customer(call: Call, _: Retrieve) -> PaymentMethod:
     return found
 
 
+@reads(
+    "/v1/customers/{id:str}/subscriptions",
+    kind="subscription",
+    params=ListParams,
+    answer=SubscriptionObject,
+    is_list=True,
+)
+async def subscriptions_of_customer(call: Call, query: ListParams) -> Page[Subscription]:
+    """List the subscriptions of a customer that have not been canceled (FR-01)."""
+    await services.customer_of(call.conn, call.scope, call.id)
+    return await subscriptions.page(call.conn, query.page(call), customer=call.id, without=(Status.CANCELED,))
+
+
 ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     create,
     retrieve,
@@ -217,4 +232,5 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     listed,
     methods_of_customer,
     method_of_customer,
+    subscriptions_of_customer,
 )

@@ -12,6 +12,7 @@ from gateway.db import catalog
 from gateway.db.pages import Page
 from gateway.domain.catalog import Price
 from gateway.domain.errors import InvalidRequest, NotFound
+from gateway.domain.money import currency, minor_units
 from gateway.domain.period import Interval, IntervalUnit
 from gateway.services import prices as services
 from gateway.services.catalog import ProductFields
@@ -44,10 +45,14 @@ class ProductData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class CreatePrice(Params, frozen=True, kw_only=True):
-    """A new price; either `product` or `product_data`. `unit_amount` counts minor units of the currency."""
+    """A new price; either `product` or `product_data`.
+
+    `unit_amount` counts minor units of the currency; `amount` is the same as a decimal, as in "100.00" (PM-05).
+    """
 
     currency: Annotated[str, Meta(min_length=3, max_length=3)]
-    unit_amount: int
+    unit_amount: int | None = None
+    amount: Annotated[str, Meta(min_length=1, max_length=20)] | None = None
     product: Id | None = None
     product_data: ProductData | None = None
     recurring: RecurringParams | None = None
@@ -103,13 +108,23 @@ def _interval(recurring: RecurringParams) -> Interval:
     return _SEND_EVERY[recurring.send_every]
 
 
+def _amount(body: CreatePrice) -> int:
+    if body.amount is None:
+        if body.unit_amount is None:
+            raise InvalidRequest("Missing required param: unit_amount.", code="parameter_missing", param="unit_amount")
+        return body.unit_amount
+    if body.unit_amount is not None:
+        raise InvalidRequest("Give unit_amount or amount, not both.", code="parameter_conflict", param="amount")
+    return minor_units(body.amount, currency(body.currency))
+
+
 @writes("/v1/prices", kind=_KIND, params=CreatePrice, answer=PriceObject, rings=("webhooks",))
 async def create(call: Call, body: CreatePrice) -> Price:
     """Create a price."""
     recurring, inline = body.recurring, body.product_data
     new = NewPrice(
         currency=body.currency,
-        unit_amount=body.unit_amount,
+        unit_amount=_amount(body),
         interval=None if recurring is None else _interval(recurring),
         product_id=body.product,
         product=None

@@ -2,7 +2,8 @@
 
 `customer.subscription.created` tells consumers to provision (FR-19, SX-10), so in the default profile it is written
 when a subscription first becomes `active` or `trialing`. An endpoint with `event_profile=stripe` hears it at creation
-instead (ruling C06): `SUBSCRIPTION_OPENED` is that moment, and is delivered under the public name.
+instead (ruling C06): `SUBSCRIPTION_OPENED` is that moment, and is delivered under the public name. The same profile
+hears of charge intents as `payment_intent.*`, in that alias's shape (ST-49, ST-54, C07).
 """
 
 from enum import StrEnum
@@ -10,7 +11,7 @@ from typing import Final
 
 
 class EventProfile(StrEnum):
-    """When an endpoint hears of a new subscription (ruling C06)."""
+    """When an endpoint hears of a new subscription (ruling C06), and what it calls a charge intent (C07)."""
 
     DEFAULT = "default"
     STRIPE = "stripe"
@@ -103,6 +104,13 @@ _PUBLIC_NAMES: Final = {
 }
 
 
-def public_type(written: EventType, profile: EventProfile) -> EventType | None:
+_INTENT: Final = "charge_intent."
+PAYMENT_INTENT: Final = "payment_intent."
+"""How the public names of a charge intent's events begin for the profile that knows it as a payment intent."""
+
+
+def public_type(written: EventType, profile: EventProfile) -> str | None:
     """Name under which an endpoint of `profile` hears of `written`; None when it does not hear of it."""
+    if profile is EventProfile.STRIPE and written.startswith(_INTENT):
+        return PAYMENT_INTENT + written.removeprefix(_INTENT)
     return _PUBLIC_NAMES.get((profile, written), written)

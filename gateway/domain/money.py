@@ -3,6 +3,7 @@
 No float and no rounding: an amount that a token cannot express exactly is refused.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +27,8 @@ _TWO_DECIMALS: Final = frozenset({
     "sle", "sos", "srd", "ssp", "stn", "svc", "syp", "szl", "thb", "tjs", "tmt", "top", "try", "ttd", "twd",
     "tzs", "uah", "usd", "uyu", "uzs", "ves", "wst", "xcd", "yer", "zar", "zmw", "zwg",
 })  # fmt: skip
+
+_DECIMAL: Final = re.compile(r"(?P<whole>[0-9]{1,12})(?:\.(?P<fraction>[0-9]{1,3}))?", re.ASCII)
 
 AMOUNT_MAX: Final = 99_999_999_99
 """Most that one price may ask for, in minor units: what the SDKs' peers accept, and far below every integer column."""
@@ -71,6 +74,27 @@ def exponent(currency_code: str) -> int:
     return _EXPONENTS.get(currency_code, 2)
 
 
+def minor_units(text: str, currency_code: str, *, param: str = "amount") -> int:
+    """Read a positive decimal such as "100.00" as minor units, exactly (PM-05).
+
+    Raises:
+        InvalidRequest: it is no plain decimal, not above zero, finer than the currency, or too much.
+    """
+    digits = exponent(currency_code)
+    read = _DECIMAL.fullmatch(text)
+    if read is None or len(read["fraction"] or "") > digits:
+        places = f"up to {digits} digits after the point" if digits else "no point"
+        raise InvalidRequest(
+            f'{param} must be a decimal in {currency_code} with {places}, such as "{12 if not digits else "12.50"}".',
+            code="invalid_amount",
+            param=param,
+        )
+    amount = int(read["whole"] + (read["fraction"] or "").ljust(digits, "0"))
+    if not 0 < amount <= AMOUNT_MAX:
+        raise InvalidRequest(f"{param} must be above zero and not too much.", code="invalid_amount", param=param)
+    return amount
+
+
 def to_base_units(amount: int, currency_code: str, token: Token) -> int:
     """Convert minor units into base units of a token pegged to the same currency.
 
@@ -93,3 +117,9 @@ def to_base_units(amount: int, currency_code: str, token: Token) -> int:
             code="amount_not_representable",
         )
     return int(whole)
+
+
+def to_minor_units(amount: int, currency_code: str, token: Token) -> int:
+    """Whole minor units in so many base units of a token; what is left over is worth less than one."""
+    scale = token.decimals - exponent(currency_code)
+    return amount // 10**scale if scale >= 0 else int(amount * 10**-scale)

@@ -56,7 +56,7 @@ class WebhookEndpoint:
             return self.secret, self.previous_secret
         return (self.secret,)
 
-    def hears(self, written: EventType) -> EventType | None:
+    def hears(self, written: EventType) -> str | None:
         """Public name under which this endpoint gets an event; None when it does not get it."""
         if self.status is EndpointStatus.DISABLED:
             return None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
+import msgspec
 from msgspec import Struct
 
 from chain.checksum import checksum
@@ -19,7 +20,7 @@ from gateway.wire.related import Related
 
 _FAILED_LIKE: Final = frozenset({Action.CUSTOMER_ACTION, Action.NEW_PAYMENT_METHOD})
 _ALLOWANCE_CODES: Final = frozenset({"insufficient_allowance", "allowance_revoked", "permit_expired"})
-_STRIPE_STATUS: Final = dict.fromkeys((Status.FAILED, Status.REVERSED), "requires_payment_method")
+_STRIPE_STATUS: Final[Mapping[str, str]] = dict.fromkeys((Status.FAILED, Status.REVERSED), "requires_payment_method")
 _WALLET_WORDS: Final[Mapping[str, str]] = {
     "insufficient_balance": "The wallet does not hold enough of the token.",
     "insufficient_allowance": "The wallet allows less than the amount due.",
@@ -249,6 +250,19 @@ def charge_intent(value: ChargeIntent, related: Related) -> ChargeIntentObject:
 def payment_intent(value: ChargeIntent, related: Related) -> ChargeIntentObject:
     """Render the alias, with Stripe's word for a status where it has another one (C07)."""
     return _intent(value, related, "payment_intent", _STRIPE_STATUS.get(value.status, value.status.value))
+
+
+_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encoder: Final = msgspec.json.Encoder(order="deterministic")
+
+
+def as_payment_intent(snapshot: bytes) -> bytes:
+    """Render a stored snapshot of a charge intent as the alias: its name and its word for the status (C07)."""
+    fields = _fields.decode(snapshot)
+    status = msgspec.json.decode(fields["status"], type=str)
+    fields["object"] = msgspec.Raw(_encoder.encode("payment_intent"))
+    fields["status"] = msgspec.Raw(_encoder.encode(_STRIPE_STATUS.get(status, status)))
+    return _encoder.encode(fields)
 
 
 def charge(value: Charge, related: Related) -> ChargeObject:

@@ -8,10 +8,11 @@ import msgspec
 from msgspec import Struct
 
 from gateway.domain.catalog import Scope
-from gateway.domain.events import EventType
+from gateway.domain.events import PAYMENT_INTENT, EventType
 from gateway.domain.period import to_unix
 from gateway.domain.test_clock import TestClock
 from gateway.domain.webhook import WebhookEndpoint
+from gateway.wire import payments
 from gateway.wire.common import API_VERSION, Reason, reason, unix
 from gateway.wire.related import Related
 
@@ -159,13 +160,19 @@ def clock(value: TestClock, _related: Related) -> TestClockObject:
 
 
 def event_object(record: EventRecord, public_type: str, *, pending_webhooks: int = 0) -> EventObject:
-    """Put the envelope around a stored snapshot; the snapshot's bytes go out as they were stored."""
+    """Put the envelope around a stored snapshot; the snapshot's bytes go out as they were stored.
+
+    Under a name of the alias the charge intent takes the alias's shape.
+    """
     previous = record.previous
+    snapshot = record.snapshot
+    if public_type.startswith(PAYMENT_INTENT):
+        snapshot = payments.as_payment_intent(snapshot)
     return EventObject(
         id=record.id,
         created=to_unix(record.at),
         data=EventSnapshot(
-            object=msgspec.Raw(record.snapshot),
+            object=msgspec.Raw(snapshot),
             previous_attributes=msgspec.UNSET if previous is None else msgspec.Raw(previous),
         ),
         livemode=record.scope.livemode,

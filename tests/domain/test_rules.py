@@ -94,6 +94,15 @@ def test_C06_a_profile_hears_of_a_new_subscription_exactly_once() -> None:
     assert heard == {EventProfile.DEFAULT: [None, created], EventProfile.STRIPE: [created, None]}
 
 
+def test_ST_54_the_stripe_profile_hears_of_charge_intents_as_payment_intents() -> None:
+    heard = public_type(EventType.CHARGE_INTENT_PAYMENT_FAILED, EventProfile.STRIPE)
+    assert heard == "payment_intent.payment_failed"
+    assert public_type(EventType.CHARGE_FAILED, EventProfile.STRIPE) == "charge.failed"
+    by_name = factories.webhook_endpoint(profile=EventProfile.STRIPE, enabled_events=("payment_intent.succeeded",))
+    assert by_name.hears(EventType.CHARGE_INTENT_SUCCEEDED) == "payment_intent.succeeded"
+    assert by_name.hears(EventType.CHARGE_INTENT_CREATED) is None
+
+
 @pytest.mark.parametrize("written", [kind for kind in EventType if "subscription.opened" not in kind])
 def test_other_events_keep_their_names_for_the_default_profile(written: EventType) -> None:
     assert public_type(written, EventProfile.DEFAULT) == written

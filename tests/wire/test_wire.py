@@ -100,6 +100,26 @@ def test_C07_ST_13_ST_05_the_alias_renders_stripes_word(status: Status) -> None:
     assert alias.status == translated.get(status, status)
 
 
+@pytest.mark.parametrize("status", list(Status))
+def test_ST_54_C07_an_event_of_an_intent_has_the_shape_of_the_name_that_it_is_heard_under(status: Status) -> None:
+    value = factories.charge_intent(status=status)
+    record = EventRecord(
+        id="evt_1",
+        scope=factories.SCOPE,
+        type=EventType.CHARGE_INTENT_CREATED,
+        object_kind="charge_intent",
+        object_id=value.id,
+        at=NOW,
+        snapshot=render.encode(value, RELATED),
+        sequence=1,
+        object_sequence=1,
+    )
+    own = msgspec.json.decode(webhook.event(record, "charge_intent.created"))["data"]["object"]
+    alias = msgspec.json.decode(webhook.event(record, "payment_intent.created"))["data"]["object"]
+    assert own == shape(value)
+    assert alias == msgspec.json.decode(msgspec.json.encode(payments.payment_intent(value, RELATED)))
+
+
 def test_ST_14_FR_02_the_wallet_is_asked_while_it_has_not_signed() -> None:
     document = {"primaryType": "Mandate"}
     related = replace(RELATED, typed_data={factories.MANDATE_ID: document})
