@@ -12,19 +12,21 @@ from gateway.domain.beginning import Beginning, Schedule, begin
 from gateway.domain.catalog import Customer, PaymentMethod, Price
 from gateway.domain.ids import new_id
 from gateway.domain.period import Interval, to_unix
-from gateway.domain.subscription import Status, Subscription, SubscriptionItem
+from gateway.domain.subscription import Status, Subscription
+from gateway.domain.terms import SubscriptionItem
 from gateway.domain.transition import Action, StatusReason
 from gateway.services import setup_intents
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is subscribed to, and the wallet that pays, if it is known."""
+    """What is subscribed to, and the wallet that pays, if it is known; `salt` of the mandate that it signed already."""
 
     items: tuple[SubscriptionItem, ...]
     prices: Mapping[str, Price]
     interval: Interval
     method: PaymentMethod | None
+    salt: int | None = None
 
 
 def blank(customer: Customer, plan: Plan, beginning: Beginning, notice: timedelta, now: datetime) -> Subscription:

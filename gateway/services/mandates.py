@@ -42,6 +42,7 @@ class MandateRequest:
 
     Attributes:
         start: first instant of its first period; None takes the subscription's grid as it is.
+        salt: of terms that were shown before; None draws a new one.
     """
 
     payment_method: PaymentMethod
@@ -51,6 +52,7 @@ class MandateRequest:
     arrears: int
     periods: int = 0
     start: datetime | None = None
+    salt: int | None = None
 
 
 def prepare(request: MandateRequest, now: datetime) -> Moved[Mandate]:
@@ -70,7 +72,7 @@ def prepare(request: MandateRequest, now: datetime) -> Moved[Mandate]:
         periods=request.periods,
         arrears=request.arrears,
         deadline=to_unix(max(now, start) + FIRST_PAYMENT_WINDOW + MINING_MARGIN),
-        salt=secrets.randbits(_SALT_BITS),
+        salt=secrets.randbits(_SALT_BITS) if request.salt is None else request.salt,
     )
     return domain.prepare(
         Mandate(
@@ -98,6 +100,7 @@ async def ask(
     *,
     total: int,
     start: datetime | None = None,
+    salt: int | None = None,
     now: datetime,
 ) -> Moved[Mandate]:
     """Fix the terms of a mandate that pays `total` minor units per period of a subscription.
@@ -119,6 +122,7 @@ async def ask(
         arrears=network.arrears,
         periods=periods_until(subscription, start or subscription.anchor),
         start=start,
+        salt=salt,
     )
     return prepare(request, now)
 

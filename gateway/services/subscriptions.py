@@ -70,6 +70,7 @@ async def create(
     schedule: Schedule = AT_ONCE,
     discounts: Sequence[DiscountRequest] = (),
     default_tax_rate_ids: Sequence[str] = (),
+    salt: int | None = None,
     now: datetime,
     origin: Origin,
 ) -> Subscription:
@@ -77,6 +78,7 @@ async def create(
 
     It is `incomplete` at the end, waiting for the wallet, unless nothing is owed. Where the first period is still to
     come, there is no invoice: a setup intent asks for the mandate (ST-24, ST-25). Everything is one transaction.
+    With the `now` and the `salt` of an earlier rehearsal, it asks for exactly the mandate that was shown then.
 
     Raises:
         InvalidRequest: a product or price is inactive, prices do not go together, or the payment method is missing or
@@ -88,7 +90,7 @@ async def create(
     chosen, prices = await choose(conn, scope, items, now)
     method = await _payment_method(conn, customer, default_payment_method_id, payment_behavior)
     interval = common_interval(list(prices.values()))
-    plan = Plan(chosen, prices, interval, method)
+    plan = Plan(chosen, prices, interval, method, salt)
     beginning = await beginnings.beginning_of(conn, customer, plan, schedule, now)
     if cancel_at is not None and cancel_at <= max(now, beginning.anchor):
         raise InvalidRequest(
@@ -148,7 +150,7 @@ async def _bill_first_period(
     if plan.method is not None and invoice.total:
         cap = max(invoice.total, invoicing.recurring_total(opened.value, terms, now))
         mandate = changes.insert(
-            await mandate_services.ask(conn, gateway, subscription, plan.method, total=cap, now=now)
+            await mandate_services.ask(conn, gateway, subscription, plan.method, total=cap, salt=plan.salt, now=now)
         )
         prepared[mandate.id] = mandate
         subscription = replace(subscription, mandate_id=mandate.id)
@@ -170,8 +172,11 @@ async def _set_up(
     if total:
         mandate = None
         if plan.method is not None:
-            asked = await mandate_services.ask(conn, gateway, subscription, plan.method, total=total, now=now)
-            mandate = changes.insert(asked)
+            mandate = changes.insert(
+                await mandate_services.ask(
+                    conn, gateway, subscription, plan.method, total=total, salt=plan.salt, now=now
+                )
+            )
         intent = setup_intents.begin(subscription, mandate, now)
         subscription = replace(
             subscription,
