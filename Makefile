@@ -131,6 +131,10 @@ format: $(FULL) ## put the code in form
 openapi: $(FULL) ## write docs/openapi.json
 	@$(BIN)/dues openapi --output docs/openapi.json
 
+.PHONY: requirements
+requirements: $(FULL) ## write the tests that hold each requirement into docs/requirements.md
+	@$(BIN)/python -m tests.requirements
+
 .PHONY: lock
 lock: $(FULL) ## resolve the dependencies of pyproject.toml anew
 	@for lock in "requirements.lock" "requirements-sandbox.lock --extra sandbox" "requirements-dev.lock --extra dev"; do \

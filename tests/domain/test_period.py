@@ -55,6 +55,12 @@ def test_PM_12_the_31st_is_clamped_and_does_not_drift() -> None:
     assert starts == ["2026-01-31", "2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31"]
 
 
+def test_PM_12_C17_three_months_from_the_day_that_was_asked_for() -> None:
+    asked, quarterly = datetime(2021, 8, 24, 10, tzinfo=UTC), Interval(IntervalUnit.MONTH, 3)
+    starts = [period(asked, quarterly, index).start for index in (1, 2, 3)]
+    assert starts == [asked, datetime(2021, 11, 24, 10, tzinfo=UTC), datetime(2022, 2, 24, 10, tzinfo=UTC)]
+
+
 def test_a_leap_day_comes_back_in_leap_years_only() -> None:
     anchor = datetime(2024, 2, 29, tzinfo=UTC)
     yearly = Interval(IntervalUnit.YEAR)
