@@ -6,14 +6,14 @@ from typing import Any, Final, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from gateway.api.endpoint import UPDATE, Call, Endpoint, Retrieve, reads, writes
-from gateway.api.fields import Word, given
+from gateway.api.fields import Text, Word, given
 from gateway.api.forms import Params
+from gateway.domain.branding import Branding, Locale
 from gateway.domain.dunning import OnRetriesExhausted, RetryPolicy
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.settings import (
     AccountSettings,
     ApprovalSettings,
-    Branding,
     MailKind,
     OverdueAction,
     SendInvoiceSettings,
@@ -54,10 +54,11 @@ class BrandingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How mails and hosted pages look."""
 
     name: Word | None = None
-    logo_url: Word | None = None
+    logo_url: Text | None = None
     color: Word | None = None
     support_email: Word | None = None
-    update_url: Word | None = None
+    update_url: Text | None = None
+    cancel_url: Text | None = None
 
 
 class MailsParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,6 +71,9 @@ class MailsParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     receipt: bool | None = None
     trial_ending: bool | None = None
     invoice: bool | None = None
+    invoice_reminder: bool | None = None
+    canceled: bool | None = None
+    endpoint_disabled: bool | None = None
 
 
 class UpdateSettings(Params, frozen=True, kw_only=True):
@@ -84,6 +88,7 @@ class UpdateSettings(Params, frozen=True, kw_only=True):
     approvals: ApprovalsParams | UnsetType = UNSET
     branding: BrandingParams | UnsetType = UNSET
     mails: MailsParams | UnsetType = UNSET
+    locale: Literal["en", "de"] | UnsetType = UNSET
 
 
 def _retries(body: RetriesParams | None) -> RetryPolicy | None:
@@ -123,10 +128,12 @@ def _changed(before: AccountSettings, body: UpdateSettings) -> AccountSettings:
         )
     if not isinstance(body.branding, UnsetType):
         named = {name: getattr(body.branding, name) for name in body.branding.__struct_fields__}
-        values["branding"] = Branding(**named)
+        values["branding"] = Branding(**{name: value or None for name, value in named.items()})
     if not isinstance(body.mails, UnsetType):
         switches = {MailKind(name): getattr(body.mails, name) for name in body.mails.__struct_fields__}
         values["mails"] = {**before.mails, **{kind: on for kind, on in switches.items() if on is not None}}
+    if not isinstance(body.locale, UnsetType):
+        values["locale"] = Locale(body.locale)
     return replace(before, **values)
 
 

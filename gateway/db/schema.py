@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import MetaData
 
-from gateway.db.tables import base, billing, chain, events, merchants, pricing, setups, transfers
+from gateway.db.tables import base, billing, chain, events, mails, merchants, pricing, setups, transfers
 
 metadata: Final[MetaData] = base.metadata
 
@@ -43,6 +43,8 @@ webhook_endpoints = events.webhook_endpoints
 deliveries = events.deliveries
 delivery_attempts = events.delivery_attempts
 state_changes = events.state_changes
+
+mail_queue = mails.mails
 
 lanes = chain.lanes
 chain_transactions = chain.chain_transactions

@@ -10,6 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
+from gateway.domain.branding import Branding, Locale
 from gateway.domain.dunning import RetryPolicy
 from gateway.domain.errors import InvalidRequest
 
@@ -23,7 +24,6 @@ INVOICE_REMINDER_DAYS: Final = (-10, 60)
 APPROVAL_REMINDER_DAYS: Final = (1, 7)
 DUE_DAYS_MAX: Final = 365
 OVERDUE_DAYS: Final = (30, 60, 90)
-TEXT_MAX: Final = 2_000
 
 
 class OverdueAction(StrEnum):
@@ -44,6 +44,9 @@ class MailKind(StrEnum):
     RECEIPT = "receipt"
     TRIAL_ENDING = "trial_ending"
     INVOICE = "invoice"
+    INVOICE_REMINDER = "invoice_reminder"
+    CANCELED = "canceled"
+    ENDPOINT_DISABLED = "endpoint_disabled"
 
 
 def _within(value: int, low: int, high: int, param: str) -> None:
@@ -92,42 +95,14 @@ class ApprovalSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Branding:
-    """How mails and hosted pages look, and where they lead (ST-68)."""
-
-    name: str | None = None
-    logo_url: str | None = None
-    color: str | None = None
-    support_email: str | None = None
-    update_url: str | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("logo_url", "update_url"):
-            url = getattr(self, name)
-            if url is not None and not url.startswith("https://"):
-                raise InvalidRequest(
-                    f"branding[{name}] must begin with https://.", code="url_invalid", param=f"branding[{name}]"
-                )
-        for name in ("name", "logo_url", "support_email", "update_url"):
-            if len(getattr(self, name) or "") > TEXT_MAX:
-                raise InvalidRequest(
-                    f"branding[{name}] is too long.", code="parameter_invalid", param=f"branding[{name}]"
-                )
-        digits = (self.color or "#000000").removeprefix("#")
-        if len(digits) != len("rrggbb") or set(digits.lower()) - set("0123456789abcdef"):
-            raise InvalidRequest(
-                "branding[color] must be a colour like #1a2b3c.", code="parameter_invalid", param="branding[color]"
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSettings:
     """A merchant's decisions; None leaves one to the operator.
 
     Attributes:
         upcoming_days: how long before a renewal it is announced (C09).
         grace_period_days: a subscription that is not paid for so long is canceled (C14, SX-13); None = never.
-        mails: kinds of mail that are switched on or off; what is not named has its default.
+        mails: kinds of mail that are switched on or off; what is not named is on, where the operator sends mail at all.
+        locale: language of mails and documents to customers who prefer none.
         one_trial_per_wallet: a wallet gets one trial of a product (SX-08).
 
     Raises:
@@ -143,6 +118,7 @@ class AccountSettings:
     approvals: ApprovalSettings = field(default_factory=ApprovalSettings)
     branding: Branding = field(default_factory=Branding)
     mails: Mapping[MailKind, bool] = field(default_factory=dict)
+    locale: Locale = Locale.EN
 
     def __post_init__(self) -> None:
         _within(self.upcoming_days, 1, UPCOMING_DAYS_MAX, "upcoming_days")
@@ -156,6 +132,10 @@ class AccountSettings:
     def upcoming_notice(self) -> timedelta:
         """How long before a renewal it is announced."""
         return timedelta(days=self.upcoming_days)
+
+    def wants(self, kind: MailKind) -> bool:
+        """Whether mails of this kind are sent (SX-18)."""
+        return self.mails.get(kind, True)
 
     @property
     def grace_period(self) -> timedelta | None:

@@ -42,6 +42,7 @@ class BrandingObject(Struct, frozen=True, kw_only=True):
     color: str | None
     support_email: str | None
     update_url: str | None
+    cancel_url: str | None
 
 
 class SettingsObject(Struct, frozen=True, kw_only=True):
@@ -58,6 +59,7 @@ class SettingsObject(Struct, frozen=True, kw_only=True):
     approvals: ApprovalsObject
     branding: BrandingObject
     mails: Mapping[str, bool]
+    locale: str
 
 
 def settings(account: Account, _related: object = None) -> SettingsObject:
@@ -91,6 +93,8 @@ def settings(account: Account, _related: object = None) -> SettingsObject:
             color=branding.color,
             support_email=branding.support_email,
             update_url=branding.update_url,
+            cancel_url=branding.cancel_url,
         ),
         mails={kind.value: on for kind, on in sorted(value.mails.items())},
+        locale=value.locale.value,
     )
