@@ -6,7 +6,7 @@ else's.
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from chain.port import ChainPort
@@ -14,7 +14,9 @@ from chain.signer import Signer
 from gateway.services import (
     billing,
     collection,
+    housekeeping,
     indexing,
+    reconciliation,
     registrations,
     settlement,
     submission,
@@ -26,11 +28,14 @@ from gateway.services.gateway import Gateway
 from gateway.services.ports import HttpPort
 from gateway.services.test_clocks import LocalChainPort
 from workers.lane import BEAT_SECONDS, Lane
-from workers.settings import BILLING, CLOCKS, COLLECTION, INDEXER, NEXT, SUBMITTER, WEBHOOKS
+from workers.settings import BILLING, CLOCKS, COLLECTION, INDEXER, MAINTENANCE, NEXT, SUBMITTER, WEBHOOKS
 
 BATCH: Final = 500  # rows of one transaction: long enough to be fast, short enough not to hold up the API's writes
 LOCAL_BEAT_SECONDS: Final = 0.05  # a local chain mines when it is told to, and a test waits for it
 DELIVERY_LANES: Final = 4  # a lane waits for the slowest endpoint of its batch; the others serve the rest meanwhile
+
+AUDIT_EVERY: Final = timedelta(minutes=1)  # how late a difference between books and chain is found
+PURGE_EVERY: Final = timedelta(hours=1)
 
 Step = Callable[[], Awaitable[int]]
 
@@ -160,6 +165,36 @@ def _clocks(bench: Bench) -> _Steps:
     yield CLOCKS, step, bool(bench.local_chains)
 
 
+def _maintenance(bench: Bench) -> _Steps:
+    async def purge() -> int:
+        return await housekeeping.forget_answers(bench.gateway, now=bench.clock())
+
+    yield f"{MAINTENANCE} idempotency keys", _every(PURGE_EVERY, bench.clock, purge), False
+    for chain_id, chain in bench.chains.items():
+
+        async def audit(chain: ChainPort = chain) -> int:
+            return await reconciliation.step(bench.gateway, chain)
+
+        yield f"{MAINTENANCE} audit {chain_id}", _every(AUDIT_EVERY, bench.clock, audit), False
+
+
+def _every(pause: timedelta, clock: Callable[[], datetime], step: Step) -> Step:
+    """The step, at most once in `pause` as soon as it found nothing more to do: bells ring every second."""
+    rested: datetime | None = None
+
+    async def rarely() -> int:
+        nonlocal rested
+        now = clock()
+        if rested is not None and rested <= now < rested + pause:
+            return 0
+        done = await step()
+        if not done:
+            rested = now
+        return done
+
+    return rarely
+
+
 _STEPS: Final[Mapping[str, Callable[[Bench], _Steps]]] = {
     BILLING: _billing,
     COLLECTION: _collection,
@@ -167,4 +202,5 @@ _STEPS: Final[Mapping[str, Callable[[Bench], _Steps]]] = {
     INDEXER: _indexer,
     WEBHOOKS: _webhooks,
     CLOCKS: _clocks,
+    MAINTENANCE: _maintenance,
 }

@@ -26,6 +26,8 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "migrate": "Bring the database to the schema of this version.",
         "keys": "Create API keys.",
         "contract": "Deploy and verify our contract; say who may charge, and which tokens.",
+        "chain": "See where chains stand, and start again what has halted.",
+        "audit": "Compare the books with what the chain says was paid.",
         "doctor": "Check the whole set-up and say what to do.",
         "openapi": "Print the API's description (OpenAPI 3.1).",
         "version": "Print the version.",

@@ -64,7 +64,7 @@ async def cursor(conn: Connection, chain_id: int, *, lock: bool = False) -> Curs
         await bulk.insert(conn, _CURSORS, [_cursor_row(Cursor(chain_id=chain_id))], ignore_known=True)
     query = rows.locked(select(_CURSORS).where(_CURSORS.c.chain_id == chain_id), _CURSORS, lock=lock)
     row = (await conn.execute(query)).one_or_none()
-    return Cursor(chain_id=chain_id) if row is None else _cursor(row)
+    return Cursor(chain_id=chain_id) if row is None else as_cursor(row)
 
 
 async def recent(conn: Connection, chain_id: int, from_number: int) -> dict[int, Hash32]:
@@ -153,11 +153,6 @@ async def halt(conn: Connection, chain_id: int, reason: str) -> None:
     )
 
 
-async def resume(conn: Connection, chain_id: int) -> None:
-    """Take a halt back."""
-    await conn.execute(update(_CURSORS).where(_CURSORS.c.chain_id == chain_id).values(halted_reason=None))
-
-
 async def unsettled(conn: Connection, chain_id: int, *, up_to_number: int, limit: int) -> list[StoredLog]:
     """Events that are not settled, in the order of the chain, up to a block."""
     query = (
@@ -214,7 +209,8 @@ def _cursor_row(value: Cursor) -> bulk.Row:
     }
 
 
-def _cursor(row: Any) -> Cursor:
+def as_cursor(row: Any) -> Cursor:
+    """A cursor from its row."""
     return Cursor(
         chain_id=row.chain_id,
         head=None if row.head_hash is None else BlockRef(row.head_number, row.head_hash),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, tuple_, update
 
 from gateway.db import bulk, rows, schema
 from gateway.db.engine import Connection
@@ -94,9 +94,11 @@ async def store(
         raise LookupError("the Idempotency-Key was not claimed")
 
 
-async def purge(conn: Connection, *, before: datetime) -> int:
-    """Forget answers older than `before`; returns how many."""
-    return (await conn.execute(delete(_T).where(_T.c.created_at < before))).rowcount
+async def purge(conn: Connection, *, before: datetime, limit: int = 1000) -> int:
+    """Forget at most `limit` answers older than `before`; returns how many."""
+    identity = tuple_(_T.c.account_id, _T.c.livemode, _T.c.key)
+    oldest = select(*identity).where(_T.c.created_at < before).order_by(_T.c.created_at).limit(limit)
+    return (await conn.execute(delete(_T).where(identity.in_(oldest)))).rowcount
 
 
 async def _alone(conn: Connection, scope: Scope, key: str) -> bool:

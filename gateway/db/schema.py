@@ -50,5 +50,6 @@ lanes = chain.lanes
 chain_transactions = chain.chain_transactions
 transaction_attempts = chain.transaction_attempts
 chain_cursors = chain.chain_cursors
+audit_cursors = chain.audit_cursors
 blocks = chain.blocks
 chain_logs = chain.chain_logs

@@ -35,7 +35,6 @@ __all__ = [
     "open_of_lane",
     "release_lane",
     "reserve",
-    "resume_lane",
     "save_many",
     "take_lane",
 ]
@@ -160,7 +159,7 @@ async def lock_lane(conn: Connection, chain_id: int, signer: Address) -> Lane | 
     """Lock a lane's row until the transaction ends, whoever holds its lease; None when it was never opened."""
     query = rows.locked(select(_LANES).where(_is_lane(chain_id, signer)), _LANES, lock=True)
     row = (await conn.execute(query)).one_or_none()
-    return None if row is None else _lane(row)
+    return None if row is None else as_lane(row)
 
 
 async def take_lane(
@@ -177,7 +176,7 @@ async def take_lane(
         .returning(_LANES)
     )
     row = (await conn.execute(statement)).one_or_none()
-    return None if row is None else _lane(row)
+    return None if row is None else as_lane(row)
 
 
 async def check_lease(conn: Connection, lane: Lane) -> None:
@@ -205,11 +204,6 @@ async def halt_lane(conn: Connection, chain_id: int, signer: Address, reason: st
     await conn.execute(
         update(_LANES).where(_is_lane(chain_id, signer), _LANES.c.halted_reason.is_(None)).values(halted_reason=reason)
     )
-
-
-async def resume_lane(conn: Connection, chain_id: int, signer: Address) -> None:
-    """Take a halt back."""
-    await conn.execute(update(_LANES).where(_is_lane(chain_id, signer)).values(halted_reason=None))
 
 
 async def reserve(conn: Connection, lane: Lane, count: int) -> int:
@@ -312,7 +306,8 @@ def _is_lane(chain_id: int, signer: Address) -> ColumnElement[bool]:
     return (_LANES.c.chain_id == chain_id) & (_LANES.c.signer == signer)
 
 
-def _lane(row: Any) -> Lane:
+def as_lane(row: Any) -> Lane:
+    """A lane from its row."""
     return Lane(
         chain_id=row.chain_id,
         signer=row.signer,

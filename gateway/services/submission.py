@@ -16,6 +16,7 @@ from chain.fees import NOOP_GAS, FeePolicy, market_fees
 from chain.lifecycle import LifecyclePolicy
 from chain.port import ChainPort
 from chain.primitives import (
+    Address,
     BlockTag,
     Fees,
     Hash32,
@@ -25,7 +26,7 @@ from chain.primitives import (
     TransactionRequest,
 )
 from chain.signer import Signer
-from gateway.db import blocks, transactions
+from gateway.db import blocks, halts, transactions
 from gateway.db.engine import Connection
 from gateway.db.errors import WriteConflict
 from gateway.db.transactions import ChainTransaction, Lane, TransactionAttempt, TransactionStatus
@@ -100,7 +101,10 @@ class _Step:
 
 
 async def open_lane(gateway: Gateway, chain: ChainPort, signer: Signer) -> None:
-    """Make sure that the lane exists; a new one begins at the account's next free nonce. Idempotent.
+    """Make sure that the lane exists and begins at the account's next free nonce. Idempotent.
+
+    A lane with nothing in flight that stands behind the chain is moved forward: its books were restored from a backup,
+    or its key signs elsewhere. What those nonces did is in the contract's events, so nothing is charged twice.
 
     Raises:
         RpcUnavailable: the node could not be asked.
@@ -108,6 +112,19 @@ async def open_lane(gateway: Gateway, chain: ChainPort, signer: Signer) -> None:
     first_nonce = await chain.nonce(signer.address, BlockTag.LATEST)
     async with gateway.books.write() as conn:
         await transactions.open_lane(conn, chain.chain_id, signer.address, first_nonce)
+        await catch_up(conn, chain.chain_id, signer.address, first_nonce)
+
+
+async def catch_up(conn: Connection, chain_id: int, signer: Address, first_free: int) -> int:
+    """Give up the nonces that the chain has seen used without us; return how many. Only if nothing is in flight."""
+    lane = await transactions.lock_lane(conn, chain_id, signer)
+    if lane is None or lane.next_nonce >= first_free or await transactions.count_open(conn, chain_id, signer):
+        return 0
+    await halts.skip_nonces(conn, lane, first_free)
+    skipped = first_free - lane.next_nonce
+    facts = {"chain_id": chain_id, "signer": signer, "nonce": lane.next_nonce, "skipped": skipped}
+    _log.error("nonces were used without this gateway: restored books, or a key that signs elsewhere", extra=facts)
+    return skipped
 
 
 async def advance(gateway: Gateway, chain: ChainPort, signer: Signer, *, now: datetime, owner: str) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from chain.primitives import BlockRef, Canceled, ChargeFailed, ContractEvent, FailReason, Subscribed
-from gateway.db import blocks, charges, stranding, transactions
+from gateway.db import blocks, charges, halts, stranding, transactions
 from gateway.db.blocks import Cursor
 from gateway.db.engine import Books, Connection
 from gateway.db.errors import ConstraintBroken
@@ -132,7 +132,7 @@ async def test_the_first_reason_of_a_halt_stays_until_somebody_resumes(books: Bo
         await blocks.halt(conn, CHAIN, "a final block changed")
         await blocks.halt(conn, CHAIN, "something else")
         assert (await blocks.cursor(conn, CHAIN)).halted_reason == "a final block changed"
-        await blocks.resume(conn, CHAIN)
+        await halts.resume_chain(conn, CHAIN)
         assert (await blocks.cursor(conn, CHAIN)).halted_reason is None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chain.primitives import BlockRef, SendResult
-from gateway.db import charges, transactions
+from gateway.db import charges, halts, transactions
 from gateway.db.engine import Books
 from gateway.db.errors import LeaseLost, WriteConflict
 from gateway.db.transactions import ChainTransaction, TransactionAttempt, TransactionStatus
@@ -95,7 +95,7 @@ async def test_a_stale_or_halted_lane_gives_no_nonce(lane_books: Books) -> None:
         assert halted == replace(lane, next_nonce=10, halted_reason="the key signs elsewhere")
         with pytest.raises(WriteConflict):
             await transactions.reserve(conn, halted, 1)
-        await transactions.resume_lane(conn, f.CHAIN_ID, SIGNER)
+        await halts.resume_lane(conn, f.CHAIN_ID, SIGNER)
         resumed = await transactions.lock_lane(conn, f.CHAIN_ID, SIGNER)
         assert resumed is not None
         assert await transactions.reserve(conn, resumed, 1) == 10

@@ -11,7 +11,7 @@ import pytest
 from chain import mandates as contract
 from chain.errors import RpcRejected
 from chain.primitives import Address, ChargeItem, Hash32, LogFilter, RawLog, Receipt
-from gateway.db import blocks, subscriptions, test_clocks, transactions, webhooks
+from gateway.db import blocks, halts, subscriptions, test_clocks, webhooks
 from gateway.db import invoices as invoice_rows
 from gateway.db.engine import Books
 from gateway.db.errors import ConstraintBroken
@@ -116,7 +116,7 @@ class TestNodesThatLie:
         assert await house.collect() == 0
         assert (await house.intent(active)).status is intent_domain.Status.REQUIRES_PAYMENT_METHOD
         async with house.gateway.books.write() as conn:
-            await blocks.resume(conn, house.chain.chain_id)
+            await halts.resume_chain(conn, house.chain.chain_id)
         await house.pump()
         assert (await house.invoice(active)).status is invoice_domain.Status.PAID
 
@@ -127,7 +127,7 @@ class TestNodesThatLie:
             await blocks.halt(conn, house.chain.chain_id, "block 7 was final with another hash")
         assert await registrations.register_due(house.gateway, house.chain, house.operator, now=house.now) == 0
         async with house.gateway.books.write() as conn:
-            await blocks.resume(conn, house.chain.chain_id)
+            await halts.resume_chain(conn, house.chain.chain_id)
         await house.pump()
         assert (await house.setup(trial)).status is setup_domain.Status.SUCCEEDED
 
@@ -303,7 +303,7 @@ class TestAfterTheEnd:
             await house.watch()
         assert (await house.charge(active)).status is charge_domain.Status.RELEASED
         async with house.gateway.books.write() as conn:
-            await transactions.resume_lane(conn, house.chain.chain_id, house.operator.address)
+            await halts.resume_lane(conn, house.chain.chain_id, house.operator.address)
         house.now += RELEASED_WAIT
         await house.collect()
         assert (await house.intent(active)).next_attempt_at is None

@@ -311,4 +311,5 @@ charges: Final = Table(
 of_tenant(charges)
 Index("ix_charges_customer_id", charges.c.customer_id, charges.c.id)
 Index("ix_charges_charge_intent_id", charges.c.charge_intent_id, charges.c.id)
+partial("ix_charges_block", charges, "chain_id", "block_number", where="block_number IS NOT NULL")
 partial("ix_charges_pending", charges, "transaction_id", where="status = 'pending'")

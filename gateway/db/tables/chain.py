@@ -122,6 +122,13 @@ chain_cursors: Final = Table(
     words("halted_reason"),
 )
 
+audit_cursors: Final = Table(
+    "audit_cursors",
+    metadata,
+    Column("chain_id", Amount, primary_key=True, autoincrement=False),
+    Column("number", Amount, nullable=False),
+)
+
 blocks: Final = Table(
     "blocks",
     metadata,

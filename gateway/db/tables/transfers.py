@@ -53,6 +53,7 @@ refunds: Final = Table(
 of_tenant(refunds)
 Index("ix_refunds_charge_id", refunds.c.charge_id, refunds.c.id)
 Index("ix_refunds_charge_intent_id", refunds.c.charge_intent_id, refunds.c.id)
+partial("ix_refunds_block", refunds, "chain_id", "block_number", where="block_number IS NOT NULL")
 partial("ix_refunds_awaited", refunds, "chain_id", "id", where="status = 'requires_action'")
 partial(
     "uq_refunds_awaited_amount", refunds, "charge_id", "token_amount", where="status = 'requires_action'", unique=True

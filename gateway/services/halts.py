@@ -1,0 +1,58 @@
+"""Taking a halt back, after a person has looked. What the gateway stops by itself, it never starts again by itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chain.port import ChainPort
+from chain.primitives import BlockTag
+from gateway.db import halts
+from gateway.db.blocks import Cursor
+from gateway.db.transactions import Lane
+from gateway.services import submission
+from gateway.services.gateway import Gateway
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a chain stands: what is indexed of it, and the lanes that send to it."""
+
+    cursor: Cursor
+    lanes: tuple[Lane, ...]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it or one of its lanes is halted; empty when nothing is."""
+        stopped = (self.cursor.halted_reason, *(lane.halted_reason for lane in self.lanes))
+        return tuple(reason for reason in stopped if reason is not None)
+
+
+async def standings(gateway: Gateway) -> Sequence[Standing]:
+    """Every configured chain, in the order of its id, also one that was never followed."""
+    async with gateway.books.read() as conn:
+        cursors = {cursor.chain_id: cursor for cursor in await halts.cursors(conn)}
+        lanes = await halts.lanes(conn)
+    return [
+        Standing(
+            cursor=cursors.get(chain_id, Cursor(chain_id=chain_id)),
+            lanes=tuple(lane for lane in lanes if lane.chain_id == chain_id),
+        )
+        for chain_id in sorted(gateway.networks)
+    ]
+
+
+async def resume(gateway: Gateway, chain: ChainPort, standing: Standing) -> dict[str, int]:
+    """Take the halts of a chain and of its lanes back; return how many nonces each lane gave up, by signer.
+
+    Raises:
+        RpcUnavailable: the node could not be asked for the lanes' nonces; nothing changed.
+    """
+    chain_id = standing.cursor.chain_id
+    stopped = [lane for lane in standing.lanes if lane.halted_reason is not None]
+    nonces = {lane.signer: await chain.nonce(lane.signer, BlockTag.LATEST) for lane in stopped}
+    async with gateway.books.write() as conn:
+        await halts.resume_chain(conn, chain_id)
+        skipped = {}
+        for signer, first_free in nonces.items():
+            await halts.resume_lane(conn, chain_id, signer)
+            skipped[str(signer)] = await submission.catch_up(conn, chain_id, signer, first_free)
+    return skipped

@@ -1,0 +1,12 @@
+"""What is thrown away, and when."""
+
+from datetime import datetime
+
+from gateway.db import idempotency
+from gateway.services.gateway import Gateway
+
+
+async def forget_answers(gateway: Gateway, *, now: datetime) -> int:
+    """Forget a bounded batch of answers to requests whose keys may be used anew; returns how many."""
+    async with gateway.books.write() as conn:
+        return await idempotency.purge(conn, before=now - idempotency.RETENTION)
