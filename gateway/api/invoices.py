@@ -3,16 +3,19 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal
 
-from gateway.api.endpoint import Call, Endpoint, Retrieve, reads, writes
-from gateway.api.fields import Id
+from msgspec import UNSET, UnsetType
+
+from gateway.api.endpoint import UPDATE, Call, Endpoint, Retrieve, reads, writes
+from gateway.api.fields import Id, Metadata, Text, given, known
 from gateway.api.forms import Params
 from gateway.api.pagination import ListParams
 from gateway.db import invoices
 from gateway.db.pages import Page
-from gateway.domain.errors import NotFound
+from gateway.domain.errors import NotFound, PaymentFailed
 from gateway.domain.invoice import Invoice, Status
 from gateway.services import invoices as services
-from gateway.services import previews, times
+from gateway.services import payers, previews, times
+from gateway.services.invoices import InvoiceChanges
 from gateway.wire.invoice import InvoiceObject
 
 _KIND: Final = "invoice"
@@ -25,6 +28,20 @@ class ListInvoices(ListParams, frozen=True, kw_only=True):
     customer: Id | None = None
     subscription: Id | None = None
     status: Literal["draft", "open", "paid", "void", "uncollectible"] | None = None
+
+
+class UpdateInvoice(Params, frozen=True, kw_only=True):
+    """What to change; the description of a draft only."""
+
+    auto_advance: bool | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType = UNSET
+
+
+class PayInvoice(Params, frozen=True, kw_only=True):
+    """With which of the customer's wallets, if not the one that pays already."""
+
+    payment_method: Id | None = None
 
 
 class PreviewInvoice(Params, frozen=True, kw_only=True):
@@ -78,16 +95,66 @@ async def create_preview(call: Call, body: PreviewInvoice) -> Invoice:
     )
 
 
+@writes(
+    "/v1/invoices/{id:str}",
+    kind=_KIND,
+    params=UpdateInvoice,
+    answer=InvoiceObject,
+    methods=UPDATE,
+    rings=_RINGS,
+)
+async def update(call: Call, body: UpdateInvoice) -> Invoice:
+    """Update an invoice: its description as a draft, its metadata, and whether it goes on by itself."""
+    names = given(body, without=frozenset({"expand"}))
+    return await services.update(
+        call.conn,
+        call.gateway,
+        scope=call.scope,
+        invoice_id=call.id,
+        changes=InvoiceChanges(given=names, **known(body, *names)),
+        now=await times.of_invoice(call.conn, call.scope, call.id, call.now),
+        origin=call.origin,
+    )
+
+
 @writes("/v1/invoices/{id:str}/finalize", kind=_KIND, params=Retrieve, answer=InvoiceObject, rings=_RINGS)
 async def finalize(call: Call, _: Retrieve) -> Invoice:
     """Finalise a draft: from now on it is owed."""
     return await _by_hand(call, services.finalize)
 
 
-@writes("/v1/invoices/{id:str}/pay", kind=_KIND, params=Retrieve, answer=InvoiceObject, rings=_RINGS)
-async def pay(call: Call, _: Retrieve) -> Invoice:
+async def _affordable(call: Call, body: PayInvoice) -> None:
+    """Ask the chain first: a payment that must fail is refused, with the wallet's reason, and nothing changes."""
+    if body.payment_method is not None:
+        return
+    refused = await payers.refusal(
+        call.conn, call.gateway, call.api.chains, scope=call.scope, invoice_id=call.id, now=call.now
+    )
+    if refused is not None and refused.code is not None:
+        raise PaymentFailed(
+            f"The wallet cannot pay invoice '{call.id}' now: {refused.code}.", decline_code=refused.code.value
+        )
+
+
+@writes(
+    "/v1/invoices/{id:str}/pay",
+    kind=_KIND,
+    params=PayInvoice,
+    answer=InvoiceObject,
+    before=_affordable,
+    rings=_RINGS,
+)
+async def pay(call: Call, body: PayInvoice) -> Invoice:
     """Try now to collect an open invoice; the outcome follows when it is final."""
-    return await _by_hand(call, services.pay)
+    return await services.pay(
+        call.conn,
+        call.gateway,
+        scope=call.scope,
+        invoice_id=call.id,
+        payment_method_id=body.payment_method,
+        now=await times.of_invoice(call.conn, call.scope, call.id, call.now),
+        origin=call.origin,
+    )
 
 
 @writes("/v1/invoices/{id:str}/void", kind=_KIND, params=Retrieve, answer=InvoiceObject, rings=_RINGS)
@@ -106,6 +173,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     create_preview,
     retrieve,
     listed,
+    update,
     finalize,
     pay,
     void,

@@ -74,6 +74,16 @@ async def open_of_subscriptions(
     return [_intent(row) for row in await conn.execute(rows.locked(query, _T, lock=lock))]
 
 
+async def canceled_of_subscriptions(conn: Connection, subscription_ids: Iterable[str]) -> list[ChargeIntent]:
+    """For workers: canceled intents of these subscriptions, oldest first; nothing is locked."""
+    query = (
+        select(_T)
+        .where(keys.any_of(_T.c.subscription_id, subscription_ids), _T.c.status == Status.CANCELED)
+        .order_by(_T.c.id)
+    )
+    return [_intent(row) for row in await conn.execute(query)]
+
+
 async def due(
     conn: Connection, *, chain_id: int, now: datetime, limit: int, after: ChargeIntent | None = None
 ) -> list[Claimed[ChargeIntent]]:

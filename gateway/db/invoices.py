@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, delete, or_, select
+from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select
 
 from gateway.db import bulk, counters, embedded, keys, moves, pages, rows, schema
 from gateway.db.engine import Connection
@@ -87,6 +87,16 @@ async def open_of(conn: Connection, subscription_ids: Iterable[str], *, lock: bo
         .order_by(keys.sort_key(_T.c.id))
     )
     return await _whole(conn, (await conn.execute(rows.locked(query, _T, lock=lock))).all())
+
+
+async def newest_open(conn: Connection, subscription_ids: Iterable[str]) -> dict[str, str]:
+    """For workers: the newest invoice of each of these subscriptions that is open, by subscription."""
+    query = (
+        select(_T.c.subscription_id, func.max(_T.c.id).label("newest"))
+        .where(_is(Status.OPEN), keys.any_of(_T.c.subscription_id, subscription_ids))
+        .group_by(_T.c.subscription_id)
+    )
+    return {row.subscription_id: row.newest for row in await conn.execute(query)}
 
 
 async def unsettled_of(conn: Connection, subscription_ids: Iterable[str], *, lock: bool = False) -> list[Invoice]:

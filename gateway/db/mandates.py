@@ -48,6 +48,23 @@ async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> d
     return {row.id: _mandate(row) for row in await conn.execute(rows.by_id(_T, ids, lock=lock))}
 
 
+async def of_wallet(
+    conn: Connection, scope: Scope, *, customer_id: str, subscription_id: str, payment_method_id: str
+) -> list[Mandate]:
+    """Mandates of a payment method for one subscription, newest first."""
+    query = (
+        select(_T)
+        .where(
+            rows.in_scope(_T, scope),
+            _T.c.customer_id == customer_id,
+            _T.c.subscription_id == subscription_id,
+            _T.c.payment_method_id == payment_method_id,
+        )
+        .order_by(_T.c.id.desc())
+    )
+    return [_mandate(row) for row in await conn.execute(query)]
+
+
 async def by_onchain_ids(
     conn: Connection, chain_id: int, onchain_ids: Iterable[MandateId], *, lock: bool = False
 ) -> dict[MandateId, Mandate]:

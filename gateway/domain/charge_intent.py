@@ -42,7 +42,7 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     _S.FAILED: frozenset({_S.PROCESSING, _S.SUCCEEDED, _S.REQUIRES_ACTION, _S.CANCELED}),
     _S.SUCCEEDED: frozenset({_S.REVERSED}),
     _S.CANCELED: frozenset(),
-    _S.REVERSED: frozenset({_S.PROCESSING, _S.SUCCEEDED, _S.FAILED, _S.CANCELED}),
+    _S.REVERSED: frozenset({_S.PROCESSING, _S.SUCCEEDED, _S.FAILED, _S.REQUIRES_ACTION, _S.CANCELED}),
 }
 PAYABLE: Final = frozenset({_S.REQUIRES_PAYMENT_METHOD, _S.REQUIRES_ACTION, _S.FAILED, _S.REVERSED})
 """Statuses in which an attempt may start."""
@@ -161,6 +161,11 @@ def plan_first_attempt(intent: ChargeIntent, at: datetime) -> ChargeIntent:
     return replace(intent, reason=StatusReason("scheduled", Action.WAIT), next_attempt_at=at)
 
 
+def await_request(intent: ChargeIntent) -> ChargeIntent:
+    """A new intent whose payment somebody has to ask for: its invoice does not advance by itself (ST-36)."""
+    return replace(intent, reason=StatusReason("awaiting_request", Action.NONE))
+
+
 def confirm(intent: ChargeIntent, at: datetime) -> Moved[ChargeIntent]:
     """The wallet signed, or asks to try again: an attempt is due at `at`.
 
@@ -187,9 +192,32 @@ def redirect(
     return Moved(value=draw_on(moved.value, mandate, period, token_amount), before=intent)
 
 
+def ask(intent: ChargeIntent, mandate: Mandate, period: int, token_amount: int, now: datetime) -> Moved[ChargeIntent]:
+    """Another wallet is to pay, and has not signed yet (ST-15): nothing is attempted until it has.
+
+    Raises:
+        IllegalTransition: an attempt is under way, or the intent is over.
+    """
+    if intent.status not in PAYABLE:
+        raise IllegalTransition(KIND, intent.id, intent.status, Status.REQUIRES_ACTION)
+    drawing = draw_on(replace(intent, next_attempt_at=None), mandate, period, token_amount)
+    after = ask_signature(drawing, mandate)
+    if intent.status is not Status.REQUIRES_ACTION:
+        return _move(intent, after, now, EventType.CHARGE_INTENT_REQUIRES_ACTION)
+    asked = Event(type=EventType.CHARGE_INTENT_REQUIRES_ACTION, object_id=intent.id, at=now)
+    return Moved(value=after, before=intent, events=(asked,))
+
+
 def schedule(intent: ChargeIntent, at: datetime | None) -> Moved[ChargeIntent]:
     """Plan the next attempt, or none. No status changes."""
     return Moved(value=replace(intent, next_attempt_at=at), before=intent)
+
+
+def resumes_at(intent: ChargeIntent, now: datetime) -> datetime | None:
+    """When an intent is tried again whose invoice was held: where its retries stood; None when nothing is to come."""
+    if intent.mandate_id is None or intent.status is Status.REQUIRES_ACTION:
+        return None
+    return now if intent.policy is None else intent.policy.next_attempt_at(intent.attempts, now)
 
 
 def start(intent: ChargeIntent, charge_id: str, now: datetime) -> Moved[ChargeIntent]:

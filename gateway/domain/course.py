@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventType
 from gateway.domain.period import Period, period_at
 from gateway.domain.subscription import (
@@ -131,6 +132,21 @@ def pause(subscription: Subscription, now: datetime) -> Moved[Subscription]:
         grace_ends_at=None,
     )
     return move(subscription, after, now, EventType.SUBSCRIPTION_PAUSED, EventType.SUBSCRIPTION_UPDATED)
+
+
+def collectable(subscription: Subscription, *, param: str | None = None) -> None:
+    """Raise unless a payment may be asked for: a pause collects nothing, whoever asks (C16).
+
+    Raises:
+        InvalidRequest: the subscription is over, or paused.
+    """
+    modifiable(subscription)
+    if subscription.status is Status.PAUSED:
+        raise InvalidRequest(
+            f"Subscription '{subscription.id}' is paused: nothing is collected for it. Resume it first.",
+            code="subscription_paused",
+            param=param,
+        )
 
 
 def resume(

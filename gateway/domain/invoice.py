@@ -282,6 +282,50 @@ def stop_advancing(invoice: Invoice, now: datetime) -> Moved[Invoice]:
     )
 
 
+def advance(invoice: Invoice, finalizes_at: datetime | None, now: datetime) -> Moved[Invoice]:
+    """Let it go on by itself again (ST-36): a draft becomes open at `finalizes_at`.
+
+    Raises:
+        InvalidRequest: it is neither a draft nor open.
+    """
+    advancing(invoice)
+    opens_at = finalizes_at if invoice.status is Status.DRAFT else None
+    return Moved(
+        before=invoice,
+        value=replace(invoice, auto_advance=True, finalizes_at=opens_at),
+        events=(Event(type=EventType.INVOICE_UPDATED, object_id=invoice.id, at=now),),
+    )
+
+
+def advancing(invoice: Invoice) -> None:
+    """Raise unless something may still happen to it by itself."""
+    if invoice.status not in {Status.DRAFT, Status.OPEN}:
+        raise InvalidRequest(
+            f"Invoice '{invoice.id}' is {invoice.status}; auto_advance means nothing to it any more.",
+            code="invoice_not_editable",
+            param="auto_advance",
+        )
+
+
+def describe(invoice: Invoice, description: str | None, metadata: Mapping[str, str], now: datetime) -> Moved[Invoice]:
+    """Take over what stands beside the amounts. The description is printed: it is fixed when it is finalised.
+
+    Raises:
+        InvalidRequest: another description, and it is no draft.
+    """
+    if invoice.status is not Status.DRAFT and description != invoice.description:
+        raise InvalidRequest(
+            f"Invoice '{invoice.id}' is {invoice.status}; only a draft takes another description.",
+            code="invoice_not_editable",
+            param="description",
+        )
+    return Moved(
+        before=invoice,
+        value=replace(invoice, description=description, metadata=metadata),
+        events=(Event(type=EventType.INVOICE_UPDATED, object_id=invoice.id, at=now),),
+    )
+
+
 def reopen(invoice: Invoice, reason: StatusReason, now: datetime) -> Moved[Invoice]:
     """The final transfer that paid it is gone from the chain."""
     only_from(KIND, invoice.id, {Status.PAID}, invoice.status, Status.OPEN)

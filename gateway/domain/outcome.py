@@ -31,11 +31,16 @@ def policy_for(subscription: Subscription, invoice: Invoice, renewals: RetryPoli
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owed:
-    """What an attempt is about, as it stands before its outcome."""
+    """What an attempt is about, as it stands before its outcome.
+
+    Attributes:
+        is_newest: no later invoice of the subscription is open.
+    """
 
     intent: ChargeIntent
     invoice: Invoice
     subscription: Subscription
+    is_newest: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +56,7 @@ def collected(owed: Owed, charge_id: str, evidence: Mapping[str, Any], now: date
     """The transfer is final: the intent succeeded, the invoice is paid, the subscription is good (ST-12, FR-09)."""
     reason = StatusReason("transfer_final", Action.SUCCESS, evidence)
     paid = invoices.pay(owed.invoice, reason, now)
-    change = after_payment(owed.subscription, paid.value, now)
+    change = after_payment(owed.subscription, paid.value, now, is_newest=owed.is_newest)
     return Outcome(
         intent=intents.succeed(owed.intent, charge_id, reason, now),
         invoice=paid,
@@ -83,15 +88,20 @@ def refused(
     )
 
 
-def after_payment(subscription: Subscription, invoice: Invoice, now: datetime) -> Moved[Subscription] | None:
+def after_payment(
+    subscription: Subscription, invoice: Invoice, now: datetime, *, is_newest: bool
+) -> Moved[Subscription] | None:
     """`invoice` is paid and final. None when that changes nothing for the subscription.
 
-    An older invoice of an unpaid or past due subscription does not bring it back: the newest one does (ST-36).
+    An older invoice of an unpaid or past due subscription does not bring it back: the newest of those that are open
+    does, whatever drafts there are (ST-36).
     """
     match subscription.status:
         case Status.PENDING | Status.INCOMPLETE:
             return subscriptions.activate(subscription, now)
-        case Status.ACTIVE | Status.PAST_DUE | Status.UNPAID | Status.TRIALING:
+        case Status.PAST_DUE | Status.UNPAID | Status.TRIALING:
+            return subscriptions.renew(subscription, now) if is_newest else None
+        case Status.ACTIVE:
             return subscriptions.renew(subscription, now) if invoice.id == subscription.latest_invoice_id else None
         case Status.PAUSED | Status.INCOMPLETE_EXPIRED | Status.CANCELED:
             return None

@@ -107,11 +107,12 @@ async def begin_periods(
 
 def _bill(subscription: Subscription, policy: settings.Policy, at: datetime, *, at_once: bool) -> Bill:
     first, collected = subscription.is_scheduled, subscription.status is not SubscriptionStatus.UNPAID
+    delay = timedelta() if at_once else policy.finalization_delay
     return Bill(
         subscription=subscription,
         billed=course.upcoming_period(subscription, at),
         reason=BillingReason.SUBSCRIPTION_CREATE if first else BillingReason.SUBSCRIPTION_CYCLE,
-        finalizes_at=at + policy.finalization_delay if collected and not (first or at_once) else None,
+        finalizes_at=at + delay if collected and not first else None,
         now=at,
     )
 
@@ -228,28 +229,41 @@ async def finalize(
         known |= await mandates.load(conn, missing)
     policies = await settings.policies(conn, gateway, [s.scope.account_id for _, s, _ in drafts])
     free = await periods.free(conn, [(known.get(s.mandate_id or ""), draft, at) for draft, s, at in drafts])
-    for draft, subscription, at in drafts:
-        opened = invoice_domain.finalize(draft, numbers[draft.id], at, balance=balances.get(draft.id, 0))
+    finalized = [
+        invoice_domain.finalize(draft, numbers[draft.id], at, balance=balances.get(draft.id, 0))
+        for draft, _, at in drafts
+    ]
+    newest = await _newest(conn, [opened.value for opened in finalized])
+    for opened, (draft, subscription, at) in zip(finalized, drafts, strict=True):
         if opened.value.amount_due == 0:
             paid = changes.update(
                 opened, invoice_domain.pay(opened.value, StatusReason("nothing_owed", Action.SUCCESS), at)
             )
-            if change := outcome.after_payment(changes.current(subscription), paid, at):
+            is_newest = newest[subscription.id] == paid.id
+            if change := outcome.after_payment(changes.current(subscription), paid, at, is_newest=is_newest):
                 changes.update(change)
             continue
         mandate = known.get(subscription.mandate_id or "")
         intent = _begin_intent(
             gateway, opened.value, subscription, mandate=mandate, mandate_period=free.get(draft.id, 1), at=at
         )
-        opened = invoice_domain.attach_intent(opened, intent.value.id)
-        changes.update(opened)
+        owed = changes.update(invoice_domain.attach_intent(opened, intent.value.id))
         changes.insert(intent)
         if intent.value.reason.action is Action.CUSTOMER_ACTION:
-            changes.update(invoice_domain.require_action(opened.value, intent.value.reason, at))
+            changes.update(invoice_domain.require_action(owed, intent.value.reason, at))
             grace = policies[subscription.scope.account_id].grace
             moves = outcome.after_refusal(changes.current(subscription), intent.value.reason, at, grace=grace)
             if moves:
                 changes.update(*moves)
+
+
+async def _newest(conn: Connection, opened: Sequence[Invoice]) -> dict[str, str]:
+    """For those that owe nothing: the newest invoice of their subscriptions that is open or becomes so now."""
+    nothing = sorted({invoice.subscription_id for invoice in opened if invoice.amount_due == 0})
+    newest = await invoices.newest_open(conn, nothing) if nothing else {}
+    for invoice in opened:
+        newest[invoice.subscription_id] = max(newest.get(invoice.subscription_id, ""), invoice.id)
+    return newest
 
 
 def _begin_intent(
@@ -264,6 +278,7 @@ def _begin_intent(
     """The intent that pays `invoice`: due when there is a mandate to draw on, else it asks the customer.
 
     Where `mandate_period` is still to come, the attempt waits for it: the contract collects no period before its time.
+    Of an invoice that does not advance by itself, somebody has to ask for the payment.
     """
     intent_id = new_id("ci", at)
     blank = ChargeIntent(
@@ -281,7 +296,7 @@ def _begin_intent(
         payment_method_id=subscription.payment_method_id,
         test_clock_id=invoice.test_clock_id,
         # Whoever let this invoice go on asked for its payment (ST-36).
-        requested=subscription.status is SubscriptionStatus.UNPAID,
+        requested=invoice.auto_advance and subscription.status is SubscriptionStatus.UNPAID,
     )
     if mandate is None:
         return intent_domain.create(blank)
@@ -295,6 +310,8 @@ def _begin_intent(
     drawing = intent_domain.draw_on(blank, mandate, mandate_period, amount)
     if mandate.status is MandateStatus.PENDING:
         return intent_domain.create(intent_domain.ask_signature(drawing, mandate))
+    if not invoice.auto_advance:
+        return intent_domain.create(intent_domain.await_request(drawing))
     begins = mandate_domain.period_start(mandate.terms, mandate_period)
     return intent_domain.create(intent_domain.plan_first_attempt(drawing, max(at, begins)))
 

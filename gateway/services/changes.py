@@ -74,6 +74,10 @@ class Changes:
         if result.subscription:
             self.update(*result.subscription)
 
+    def made(self, kind: type[K]) -> list[K]:
+        """New objects of a kind, as they are now."""
+        return [moved.value for (of, _), moved in self._inserted.items() if of is kind]
+
     def current(self, value: K) -> K:
         """Return `value` as it is after the moves so far."""
         key = type(value), value.id

@@ -30,7 +30,7 @@ from gateway.domain.mandate import Status as MandateStatus
 from gateway.domain.subscription import Status as SubscriptionStatus
 from gateway.domain.transition import Action, StatusReason
 from gateway.failpoints import Failpoint, failpoint
-from gateway.services import settings, settlement, simulation
+from gateway.services import bookings, settings, simulation
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway, Network
 from gateway.services.recording import Origin
@@ -209,6 +209,7 @@ async def _decide(
     decided = 0
     gas = market.affordable_gas
     seen = await _seen(conn, verdicts)
+    newest = await invoices.newest_open(conn, sorted(owners)) if seen else {}
     verdicts = [_measured(verdict, seen) for verdict in verdicts]
     policies = await settings.policies(conn, gateway, [v.attempt.intent.scope.account_id for v in verdicts])
     for verdict in verdicts:
@@ -224,8 +225,8 @@ async def _decide(
             _refuse(policy, attempt, verdict.code, verdict.evidence, changes)
             decided += 1
         elif (event := seen.get((attempt.mandate.onchain_id, attempt.item.period))) is not None:
-            settlement.record_collection(
-                _owed(attempt, changes), None, attempt.mandate, event, now=attempt.now, changes=changes
+            bookings.record_collection(
+                _owed(attempt, newest, changes), None, attempt.mandate, event, now=attempt.now, changes=changes
             )
             decided += 1
         elif verdict.code is not None:
@@ -264,12 +265,10 @@ def _measured(verdict: Verdict, seen: Mapping[tuple[MandateId, int], Charged]) -
     return replace(verdict, code=FailureCode.PERIOD_UNDERPAID, evidence=evidence)
 
 
-def _owed(attempt: Attempt, changes: Changes) -> outcome.Owed:
-    return outcome.Owed(
-        intent=attempt.intent,
-        invoice=changes.current(attempt.invoice),
-        subscription=changes.current(attempt.subscription),
-    )
+def _owed(attempt: Attempt, newest: Mapping[str, str], changes: Changes) -> outcome.Owed:
+    invoice, subscription = changes.current(attempt.invoice), changes.current(attempt.subscription)
+    is_newest = newest.get(subscription.id, invoice.id) <= invoice.id
+    return outcome.Owed(intent=attempt.intent, invoice=invoice, subscription=subscription, is_newest=is_newest)
 
 
 def _gas_of(attempt: Attempt) -> int:
@@ -287,7 +286,7 @@ def _refuse(policy: Policy, attempt: Attempt, code: FailureCode, evidence: Mappi
     )
     charge = changes.insert(charge_domain.refuse(refusal))
     refused = outcome.refused(
-        _owed(attempt, changes),
+        _owed(attempt, {}, changes),
         charge.id,
         code,
         evidence,

@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from chain.primitives import Permit
-from gateway.db import charge_intents
+from gateway.db import charge_intents, subscriptions
 from gateway.db.engine import Connection
 from gateway.domain import charge_intent as domain
+from gateway.domain import course
 from gateway.domain.catalog import Scope
 from gateway.domain.charge_intent import ChargeIntent, Status
 from gateway.domain.errors import Conflict, InvalidRequest, NotFound
@@ -33,15 +34,21 @@ async def confirm(
 
     Raises:
         Conflict: an attempt is under way.
-        InvalidRequest: the mandate is not signed, or the intent is over.
+        InvalidRequest: the mandate is not signed, the intent is over, or its subscription is over or paused.
         NotFound: there is no such intent.
     """
+    read = await charge_intents.get(conn, scope, intent_id)
+    if read is None:
+        raise NotFound("charge_intent", intent_id)
+    # Locked in the usual order: the subscription before what hangs on it.
+    owner = (await subscriptions.load(conn, [read.subscription_id], lock=True))[read.subscription_id]
     intent = await _locked(conn, scope, intent_id)
     if intent.status is Status.PROCESSING:
         raise Conflict(
             f"Charge intent '{intent.id}' is processing: the money may be moving. Wait for its outcome.",
             code="charge_intent_processing",
         )
+    course.collectable(owner)
     if intent.mandate_id is None:
         raise InvalidRequest(
             f"Charge intent '{intent.id}' has no payment method to draw on.", code="payment_method_missing"

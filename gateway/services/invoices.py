@@ -1,14 +1,17 @@
-"""What a merchant may do to an invoice by hand: finalise, pay, void, write off."""
+"""What a merchant may do to an invoice by hand: change, finalise, pay, void, write off."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from gateway.db import charge_intents, invoices, subscriptions
 from gateway.db.engine import Connection
 from gateway.domain import charge_intent as intent_domain
+from gateway.domain import course, voiding
 from gateway.domain import invoice as domain
+from gateway.domain import metadata as merchant_metadata
 from gateway.domain import subscription as subscription_domain
-from gateway.domain import voiding
 from gateway.domain.catalog import Scope
 from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.errors import Conflict, InvalidRequest, NotFound
@@ -17,13 +20,67 @@ from gateway.domain.subscription import CancellationReason, Subscription
 from gateway.domain.subscription import Status as SubscriptionStatus
 from gateway.domain.transition import Action, StatusReason
 from gateway.domain.voiding import Standing
-from gateway.services import billing, credit
+from gateway.services import billing, credit, payers, settings
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin
 
 _WALKED: Final = frozenset({SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE, SubscriptionStatus.UNPAID})
 """Statuses that voiding the newest invoice may change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceChanges:
+    """What to change; a field that is absent from `given` stays as it is."""
+
+    given: frozenset[str]
+    auto_advance: bool = True
+    description: str | None = None
+    metadata: Mapping[str, str | None] | None = field(default_factory=dict)
+
+
+async def update(
+    conn: Connection,
+    gateway: Gateway,
+    *,
+    scope: Scope,
+    invoice_id: str,
+    changes: InvoiceChanges,
+    now: datetime,
+    origin: Origin,
+) -> Invoice:
+    """Change what stands beside the amounts, and whether it goes on by itself (ST-36).
+
+    With `auto_advance` a draft becomes open after the merchant's delay, counted from now, and is then collected, in
+    `unpaid` too; an open invoice is tried again where its retries stood. Without it nothing happens by itself.
+
+    Raises:
+        Conflict: an attempt is under way, and `auto_advance` was to change.
+        InvalidRequest: it is too late for that change, or its subscription is over or paused.
+        NotFound: there is no such invoice.
+    """
+    subscription, invoice, intent = await _locked(conn, scope, invoice_id)
+    moved = Changes()
+    if changes.given & {"description", "metadata"}:
+        description = changes.description if "description" in changes.given else invoice.description
+        merged = invoice.metadata
+        if "metadata" in changes.given:
+            merged = merchant_metadata.merge(invoice.metadata, changes.metadata)
+        invoice = moved.update(domain.describe(invoice, description, merged, now))
+    if "auto_advance" in changes.given and changes.auto_advance is not invoice.auto_advance:
+        domain.advancing(invoice)
+        _idle(invoice, intent)
+        if changes.auto_advance:
+            course.collectable(subscription, param="auto_advance")
+            policy = (await settings.policies(conn, gateway, [scope.account_id]))[scope.account_id]
+            invoice = moved.update(domain.advance(invoice, now + policy.finalization_delay, now))
+        else:
+            invoice = moved.update(domain.stop_advancing(invoice, now))
+        if intent is not None and intent.status in intent_domain.PAYABLE:
+            next_at = intent_domain.resumes_at(intent, now) if changes.auto_advance else None
+            moved.update(intent_domain.schedule(intent, next_at))
+    await moved.write(conn, gateway, origin)
+    return invoice
 
 
 async def finalize(
@@ -43,13 +100,23 @@ async def finalize(
 
 
 async def pay(
-    conn: Connection, gateway: Gateway, *, scope: Scope, invoice_id: str, now: datetime, origin: Origin
+    conn: Connection,
+    gateway: Gateway,
+    *,
+    scope: Scope,
+    invoice_id: str,
+    payment_method_id: str | None = None,
+    now: datetime,
+    origin: Origin,
 ) -> Invoice:
-    """Make an attempt to collect an open invoice due now.
+    """Make an attempt to collect an open invoice due now, from the wallet that pays it or from another one (ST-15).
+
+    Another wallet pays this invoice only, and is asked to sign first unless it has a mandate that covers it.
 
     Raises:
         Conflict: an attempt is under way.
-        InvalidRequest: it is not open, its subscription is over (FR-24), or there is no signed mandate to draw on.
+        InvalidRequest: it is not open, its subscription is over (FR-24) or paused (C16), or there is no signed mandate
+            to draw on.
         NotFound: there is no such invoice.
     """
     subscription, invoice, intent = await _locked(conn, scope, invoice_id)
@@ -57,15 +124,20 @@ async def pay(
         raise InvalidRequest(
             f"Invoice '{invoice.id}' is {invoice.status}; only an open one can be paid.", code="invoice_not_open"
         )
-    subscription_domain.modifiable(subscription)
+    course.collectable(subscription)
     _idle(invoice, intent)
+    changes = Changes()
+    if payment_method_id not in {None, intent.payment_method_id}:
+        owed = subscription, invoice, intent
+        await payers.name(conn, gateway, owed=owed, method_id=payment_method_id or "", now=now, changes=changes)
+        await changes.write(conn, gateway, origin)
+        return changes.current(invoice)
     if intent.mandate_id is None or intent.status is intent_domain.Status.REQUIRES_ACTION:
         raise InvalidRequest(
             f"Invoice '{invoice.id}' cannot be pulled yet: its wallet has not signed a mandate. "
             f"Confirm charge intent '{intent.id}' with the wallet's signature.",
             code="mandate_unsigned",
         )
-    changes = Changes()
     changes.update(intent_domain.confirm(intent, now))
     await changes.write(conn, gateway, origin)
     return invoice

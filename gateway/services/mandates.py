@@ -100,10 +100,13 @@ async def ask(
     *,
     total: int,
     start: datetime | None = None,
+    periods: int | None = None,
     salt: int | None = None,
     now: datetime,
 ) -> Moved[Mandate]:
     """Fix the terms of a mandate that pays `total` minor units per period of a subscription.
+
+    It lasts as long as the subscription does, or for so many `periods`.
 
     Raises:
         InvalidRequest: the method's chain or token is not configured, or cannot express the amount.
@@ -120,7 +123,7 @@ async def ask(
         subscription=subscription,
         amount=to_base_units(total, subscription.currency, token),
         arrears=network.arrears,
-        periods=periods_until(subscription, start or subscription.anchor),
+        periods=periods_until(subscription, start or subscription.anchor) if periods is None else periods,
         start=start,
         salt=salt,
     )

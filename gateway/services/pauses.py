@@ -81,7 +81,8 @@ async def resume(
                 changes.update(intent_domain.schedule(intent, now))
     if newest is not None and not owes and newest.period_index == after.period_index and not re_anchor:
         # The draft of the running period: its time went on while it was held.
-        await billing.finalize(conn, gateway, [(newest, after, now)], changes)
+        held = changes.update(invoice_domain.advance(newest, now, now))
+        await billing.finalize(conn, gateway, [(held, after, now)], changes)
     if due(after, now) is Due.RENEW:
         await billing.begin_periods(conn, gateway, [(after, now)], changes, at_once=True)
     await changes.write(conn, gateway, origin)

@@ -7,9 +7,9 @@ it means: doing it again finds nothing to do. Who sent the transaction does not 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from chain.primitives import Address, Canceled, Charged, ChargeFailed, ContractEvent, Hash32, MandateId, Subscribed
+from chain.primitives import Address, Canceled, Charged, ChargeFailed, Hash32, MandateId, Subscribed
 from gateway.db import (
     blocks,
     charge_intents,
@@ -31,7 +31,6 @@ from gateway.domain import setup_intent as setup_domain
 from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.failure import FailureCode, failed, from_chain, uses_a_retry
-from gateway.domain.ids import new_id
 from gateway.domain.invoice import Invoice
 from gateway.domain.invoice import Status as InvoiceStatus
 from gateway.domain.mandate import Mandate
@@ -41,7 +40,7 @@ from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import TERMINAL, Subscription
 from gateway.domain.transition import Action, StatusReason
 from gateway.failpoints import Failpoint, failpoint
-from gateway.services import method_changes, settings
+from gateway.services import bookings, method_changes, settings
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin
@@ -54,22 +53,27 @@ A test clock stands still: there it stays due."""
 BATCH: Final = 1000
 """Events of one transaction."""
 
+_OVER: Final = frozenset({intent_domain.Status.SUCCEEDED, intent_domain.Status.CANCELED})
+
 
 @dataclass(slots=True)
 class _Books:
     """Rows that a batch of events is about, loaded in bulk and locked in the usual order.
 
-    `carriers` are our transactions among those in which pulls failed, by hash.
+    `carriers` are our transactions among those in which pulls failed, by hash; `newest` is the newest open invoice of
+    each subscription.
     """
 
     mandates: dict[MandateId, Mandate]
     intent_ids: dict[tuple[str, int], str]
+    given_up: Mapping[tuple[str, int], str]
     intents: dict[str, ChargeIntent]
     invoices: dict[str, Invoice]
     subscriptions: dict[str, Subscription]
     charges: dict[str, Charge]
     carriers: dict[Hash32, str]
     setups: dict[str, list[SetupIntent]]
+    newest: Mapping[str, str]
     clocks: dict[str, datetime]
     tokens: Mapping[tuple[int, Address], Token]
     policies: Mapping[str, Policy]
@@ -83,12 +87,17 @@ class _Books:
         """The intent that a period of a mandate pays."""
         return self.intents.get(self.intent_ids.get((mandate.id, period), ""))
 
+    def given_up_of(self, mandate: Mandate, period: int) -> ChargeIntent | None:
+        """The canceled intent that a period of a mandate was to pay, where no other took its place."""
+        return self.intents.get(self.given_up.get((mandate.id, period), ""))
+
     def owed(self, intent: ChargeIntent, changes: Changes) -> outcome.Owed:
         """What an attempt is about, as it stands."""
         return outcome.Owed(
             intent=intent,
             invoice=changes.current(self.invoices[intent.invoice_id]),
             subscription=changes.current(self.subscriptions[intent.subscription_id]),
+            is_newest=self.newest.get(intent.subscription_id, intent.invoice_id) <= intent.invoice_id,
         )
 
 
@@ -139,8 +148,13 @@ async def _load(
         }
     )
     read = await charge_intents.by_mandate_periods(conn, keys) if keys else {}
+    given_up = await _given_up(conn, logs, known, read)
     stranded_ids = sorted({charge.charge_intent_id for charge in stranded})
-    ids = sorted({intent.id for intent in read.values()} | set(stranded_ids) | await _unsigned(conn, known))
+    ids = sorted(
+        {intent.id for intent in (*read.values(), *given_up.values())}
+        | set(stranded_ids)
+        | await _unsigned(conn, known)
+    )
     unlocked = await charge_intents.load(conn, ids) if ids else {}
     registered = [
         known[log.event.mandate_id].id
@@ -168,17 +182,38 @@ async def _load(
     return _Books(
         mandates=known,
         intent_ids={key: intent.id for key, intent in read.items()},
+        given_up={key: intent.id for key, intent in given_up.items()},
         intents=intents,
         invoices=owed,
         subscriptions=owners,
         charges=await charges.load(conn, latest, lock=True) if latest else {},
         carriers=await _carriers(conn, logs),
         setups=setups,
+        newest=await invoices.newest_open(conn, sorted(owners)) if owners else {},
         clocks={clock.id: clock.frozen_at for clock in clocks.values()},
         tokens=gateway.tokens,
         policies=await settings.policies(conn, gateway, [i.scope.account_id for i in intents.values()]),
         now=now,
     )
+
+
+async def _given_up(
+    conn: Connection,
+    logs: Sequence[StoredLog],
+    known: Mapping[MandateId, Mandate],
+    live: Mapping[tuple[str, int], ChargeIntent],
+) -> dict[tuple[str, int], ChargeIntent]:
+    """Canceled intents of periods that were collected all the same: by the payee or the payer, who may."""
+    periods = {
+        (mandate.id, log.event.period): mandate
+        for log in logs
+        if isinstance(log.event, Charged) and (mandate := known.get(log.event.mandate_id)) is not None
+    }
+    missing = {key: mandate for key, mandate in periods.items() if key not in live}
+    owners = sorted({mandate.subscription_id for mandate in missing.values() if mandate.subscription_id is not None})
+    canceled = await charge_intents.canceled_of_subscriptions(conn, owners) if owners else []
+    found = {(i.mandate_id, i.mandate_period): i for i in canceled if i.mandate_id is not None}
+    return {key: found[key] for key in missing if key in found}
 
 
 async def _unsigned(conn: Connection, known: Mapping[MandateId, Mandate]) -> set[str]:
@@ -202,14 +237,14 @@ def _apply(books: _Books, log: StoredLog, changes: Changes) -> None:
     event = log.event
     match event:
         case Subscribed():
-            reason = StatusReason("registered", Action.SUCCESS, _where(event))
+            reason = StatusReason("registered", Action.SUCCESS, bookings.where(event))
             changes.update(mandate_domain.activate(changes.current(mandate), reason, books.now))
             if mandate.status is MandateStatus.PENDING:
                 _begin_unsigned(books, mandate, changes)
             for setup in books.setups.get(mandate.id, ()):
                 _set_up(books, mandate, setup, reason, changes)
         case Canceled():
-            reason = StatusReason("revoked_on_chain", Action.CUSTOMER_ACTION, {**_where(event), "by": event.by})
+            reason = StatusReason("revoked_on_chain", Action.CUSTOMER_ACTION, {**bookings.where(event), "by": event.by})
             changes.update(mandate_domain.revoke(changes.current(mandate), reason, books.now))
         case Charged():
             _collected(books, mandate, event, changes)
@@ -248,62 +283,22 @@ async def _try_again(conn: Connection, unregistered: Sequence[SetupIntent], now:
 
 def _collected(books: _Books, mandate: Mandate, event: Charged, changes: Changes) -> None:
     """A period was collected, by whomever: what it pays for is paid."""
-    intent = books.intent_of(mandate, event.period)
+    intent = books.intent_of(mandate, event.period) or books.given_up_of(mandate, event.period)
     if intent is None:
         return  # collected by the payee before it was billed; the attempt will find it (`already_paid`)
     owed = books.owed(changes.current(intent), changes)
-    if owed.intent.status is intent_domain.Status.SUCCEEDED or owed.invoice.status is not InvoiceStatus.OPEN:
-        return
     now = books.time_of(intent.test_clock_id)
+    if owed.intent.status in _OVER or owed.invoice.status is not InvoiceStatus.OPEN:
+        bookings.unexpected(owed.intent, mandate, event, books.tokens, now=now, changes=changes)
+        return
     if event.amount < (owed.intent.token_amount or 0):
         # Payers and payees may collect less than is owed. The next attempt finds that and says so.
+        bookings.unexpected(owed.intent, mandate, event, books.tokens, now=now, changes=changes)
         if owed.intent.status in intent_domain.PAYABLE:
             changes.update(intent_domain.schedule(owed.intent, now))
         return
     latest = books.charges.get(intent.latest_charge_id or "")
-    record_collection(owed, latest, mandate, event, now=now, changes=changes)
-
-
-def record_collection(
-    owed: outcome.Owed, latest: Charge | None, mandate: Mandate, event: Charged, *, now: datetime, changes: Changes
-) -> None:
-    """Book a final `Charged` event: on the attempt under way (`latest`), else on a new charge for what was seen."""
-    block = (event.at.block_number, event.at.block_hash)
-    latest = None if latest is None else changes.current(latest)
-    if latest is not None and latest.status is charge_domain.Status.PENDING:
-        moved = charge_domain.succeed(latest, event.at.transaction_hash, block, event.at.log_index, now)
-        charge = changes.update(moved)
-    else:
-        charge = changes.insert(charge_domain.observe(_observed(owed.intent, mandate, event, now)))
-    evidence = {**_where(event), "amount": str(event.amount), "token": mandate.terms.token}
-    changes.take(outcome.collected(owed, charge.id, evidence, now))
-
-
-def _observed(intent: ChargeIntent, mandate: Mandate, event: Charged, now: datetime) -> Charge:
-    return Charge(
-        id=new_id("ch", now),
-        scope=intent.scope,
-        charge_intent_id=intent.id,
-        invoice_id=intent.invoice_id,
-        customer_id=intent.customer_id,
-        subscription_id=intent.subscription_id,
-        payment_method_id=mandate.payment_method_id,
-        status=charge_domain.Status.SUCCEEDED,
-        reason=StatusReason("observed_on_chain", Action.SUCCESS),
-        created_at=now,
-        amount=intent.amount,
-        currency=intent.currency,
-        chain_id=mandate.chain_id,
-        token=mandate.terms.token,
-        token_amount=event.amount,
-        onchain_mandate_id=mandate.onchain_id,
-        mandate_period=event.period,
-        transaction_hash=event.at.transaction_hash,
-        block_number=event.at.block_number,
-        block_hash=event.at.block_hash,
-        log_index=event.at.log_index,
-        settled_at=now,
-    )
+    bookings.record_collection(owed, latest, mandate, event, now=now, changes=changes)
 
 
 def _begin_unsigned(books: _Books, mandate: Mandate, changes: Changes) -> None:
@@ -312,10 +307,6 @@ def _begin_unsigned(books: _Books, mandate: Mandate, changes: Changes) -> None:
         intent = changes.current(read)
         if intent.mandate_id == mandate.id and intent.status is intent_domain.Status.REQUIRES_ACTION:
             changes.update(intent_domain.schedule(intent, books.time_of(intent.test_clock_id)))
-
-
-def _where(event: ContractEvent) -> dict[str, Any]:
-    return {"transaction": event.at.transaction_hash, "block": event.at.block_number}
 
 
 def _refused(books: _Books, mandate: Mandate, event: ChargeFailed, changes: Changes) -> None:
@@ -332,7 +323,7 @@ def _refused(books: _Books, mandate: Mandate, event: ChargeFailed, changes: Chan
     now = books.time_of(intent.test_clock_id)
     code = from_chain(event.reason)
     evidence = {
-        **_where(event),
+        **bookings.where(event),
         "chain_reason": event.reason.name.lower(),
         "token_error": "0x" + event.token_error.hex(),
     }

@@ -110,6 +110,7 @@ INTENT = Machine(
     {
         "confirm": lambda i: intents.confirm(i, NOW),
         "redirect": lambda i: intents.redirect(i, factories.mandate(), 3, 7, LATER),
+        "ask": lambda i: intents.ask(i, factories.mandate(), 3, 7, LATER),
         "start": lambda i: intents.start(i, "ch_2", NOW),
         "succeed": lambda i: intents.succeed(i, "ch_2", WHY, NOW),
         "fail": lambda i: intents.fail(i, "ch_2", WHY, RetryPolicy(), NOW),
@@ -120,6 +121,7 @@ INTENT = Machine(
     {
         "confirm": {state: state for state in PAYABLE},
         "redirect": {state: state for state in PAYABLE},
+        "ask": dict.fromkeys(PAYABLE, "requires_action"),
         "start": dict.fromkeys(PAYABLE, "processing"),
         "succeed": dict.fromkeys((*PAYABLE, "processing"), "succeeded"),
         "fail": dict.fromkeys((*PAYABLE, "processing"), "failed"),
