@@ -9,6 +9,7 @@ ARGS ?=
 TESTS ?= tests
 WORKERS ?= 2
 CONTRACTS ?= quick
+SEEDS ?= 50
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -115,6 +116,10 @@ openapi-check: $(FULL) ## whether docs/openapi.json is what the API says
 .PHONY: unit
 unit: $(FULL) ## pytest alone; TESTS=tests/domain ARGS='-k clock' narrow it
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS) $(TESTS)
+
+.PHONY: faults
+faults: $(FULL) ## more of what can go wrong: bad weather on the RPC by SEEDS=50 seeds (half an hour)
+	@DUES_FAULT_SEEDS=$(SEEDS) $(BIN)/pytest -s $(ARGS) tests/faults
 
 .PHONY: bench
 bench: $(FULL) ## renewals per second beside the raw limits of this machine
