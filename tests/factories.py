@@ -56,7 +56,7 @@ from tests.basics import (
     some_hash,
     some_mandate_id,
 )
-from tests.happenings import charged, clock, delivery, header, position, webhook_endpoint
+from tests.happenings import charged, checkout_session, clock, delivery, header, position, webhook_endpoint
 
 __all__ = [
     "ACCOUNT_ID",
@@ -85,6 +85,7 @@ __all__ = [
     "USDC",
     "WALLET",
     "charged",
+    "checkout_session",
     "clock",
     "delivery",
     "header",

@@ -8,10 +8,11 @@ from chain.primitives import (
     Header,
     LogPosition,
 )
+from gateway.domain import checkout as checkouts
 from gateway.domain import test_clock as clocks
 from gateway.domain.transition import StatusReason
 from gateway.domain.webhook import Delivery, WebhookEndpoint
-from tests.basics import CLOCK_ID, ENDPOINT_ID, NOW, ONCHAIN_ID, SCOPE, numbered, some_hash
+from tests.basics import CLOCK_ID, ENDPOINT_ID, NOW, ONCHAIN_ID, PRICE_ID, SCOPE, numbered, some_hash
 
 
 def clock(**changes: Any) -> clocks.TestClock:
@@ -74,3 +75,26 @@ def header(number: int, **changes: Any) -> Header:
 def charged(**changes: Any) -> Charged:
     """The chain says that the first period was collected."""
     return replace(Charged(at=position(), mandate_id=ONCHAIN_ID, period=1, amount=10_000_000), **changes)
+
+
+def checkout_session(**changes: Any) -> checkouts.CheckoutSession:
+    made = checkouts.CheckoutSession(
+        id=numbered("cs", 1),
+        scope=SCOPE,
+        mode=checkouts.Mode.SUBSCRIPTION,
+        status=checkouts.Status.OPEN,
+        reason=StatusReason("awaiting_payer"),
+        created_at=NOW,
+        expires_at=NOW + checkouts.LIFE,
+        token="a-token-that-nobody-guesses",
+        success_url="https://shop.example/thanks?session_id={CHECKOUT_SESSION_ID}",
+        offer=checkouts.Offer(
+            currency="usd",
+            lines=(checkouts.LineItem(price_id=PRICE_ID, quantity=1, description="Almanac", amount=1000),),
+            subtotal=1000,
+            total=1000,
+            recurring=1000,
+            interval="month",
+        ),
+    )
+    return replace(made, **changes)

@@ -8,6 +8,7 @@ from gateway.db import (
     catalog,
     charge_intents,
     charges,
+    checkout_sessions,
     invoices,
     mandates,
     refunds,
@@ -20,6 +21,7 @@ from gateway.db.engine import Connection
 from gateway.domain.catalog import Account, Customer, PaymentMethod, Price, Product
 from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
+from gateway.domain.checkout import CheckoutSession
 from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate
 from gateway.domain.refund import Refund
@@ -67,6 +69,7 @@ _ORDER: Sequence[tuple[type, Callable[..., Awaitable[None]]]] = (
     (ChargeIntent, _moved(charge_intents.add_many)),
     (Charge, _moved(charges.add_many)),
     (Refund, _moved(refunds.add_many)),
+    (CheckoutSession, _moved(checkout_sessions.add_many)),
     (WebhookEndpoint, _endpoints),
 )
 

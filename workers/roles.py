@@ -13,6 +13,7 @@ from chain.port import ChainPort
 from chain.signer import Signer
 from gateway.services import (
     billing,
+    checkout,
     collection,
     housekeeping,
     indexing,
@@ -92,7 +93,8 @@ def _billing(bench: Bench) -> _Steps:
     async def step() -> int:
         now = bench.clock()
         renewed = await billing.renew_due(bench.gateway, now=now, limit=BATCH)
-        return renewed + await billing.finalize_due(bench.gateway, now=now, limit=BATCH)
+        expired = await checkout.expire_due(bench.gateway, now=now, limit=BATCH)
+        return renewed + expired + await billing.finalize_due(bench.gateway, now=now, limit=BATCH)
 
     yield BILLING, step, False
 

@@ -162,6 +162,16 @@ class Books:
         self.statements += not statement.startswith("BEGIN")
 
 
+@asynccontextmanager
+async def rehearsal(conn: Connection) -> AsyncIterator[None]:
+    """Undo what is written in the block at its end: what would happen is known best by doing it."""
+    savepoint = await conn.begin_nested()
+    try:
+        yield
+    finally:
+        await savepoint.rollback()
+
+
 def _sqlite(url: URL, lock_timeout_ms: int, *, readonly: bool) -> AsyncEngine:
     engine = create_async_engine(
         url,

@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import MetaData
 
-from gateway.db.tables import base, billing, chain, events, mails, merchants, pricing, setups, transfers
+from gateway.db.tables import base, billing, chain, checkouts, events, mails, merchants, pricing, setups, transfers
 
 metadata: Final[MetaData] = base.metadata
 
@@ -27,6 +27,7 @@ charge_intents = billing.charge_intents
 charges = billing.charges
 
 setup_intents = setups.setup_intents
+checkout_sessions = checkouts.checkout_sessions
 refunds = transfers.refunds
 transfer_cursors = transfers.transfer_cursors
 token_transfers = transfers.token_transfers

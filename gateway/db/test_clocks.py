@@ -14,7 +14,13 @@ from gateway.domain.test_clock import KIND, TestClock
 from gateway.domain.transition import Moved
 
 _T: Final = schema.test_clocks
-_TIMED: Final = (schema.subscriptions, schema.invoices, schema.charge_intents, schema.setup_intents)
+_TIMED: Final = (
+    schema.subscriptions,
+    schema.invoices,
+    schema.charge_intents,
+    schema.setup_intents,
+    schema.checkout_sessions,
+)
 """Tables whose rows wake up."""
 
 _FIXED: Final = frozenset({"account_id", "livemode", "created_at"})

@@ -89,6 +89,8 @@ class EventType(StrEnum):
     CHARGE_FAILED = "charge.failed"
     CHARGE_REVERSED = "charge.reversed"
     CHARGE_REFUNDED = "charge.refunded"
+    CHECKOUT_SESSION_COMPLETED = "checkout.session.completed"
+    CHECKOUT_SESSION_EXPIRED = "checkout.session.expired"
     REFUND_CREATED = "refund.created"
     REFUND_UPDATED = "refund.updated"
     TEST_CLOCK_CREATED = "test_helpers.test_clock.created"

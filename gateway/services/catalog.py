@@ -50,9 +50,19 @@ class ProductFields:
     trial_period_days: int | None = None
 
 
+def check_email(email: str, *, param: str = "email") -> None:
+    """Refuse what cannot be an e-mail address.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    if not _EMAIL.fullmatch(email):
+        raise InvalidRequest(f"Invalid email address: {email}", code="email_invalid", param=param)
+
+
 def _check_customer(fields: CustomerFields) -> None:
-    if fields.email is not None and not _EMAIL.fullmatch(fields.email):
-        raise InvalidRequest(f"Invalid email address: {fields.email}", code="email_invalid", param="email")
+    if fields.email is not None:
+        check_email(fields.email)
 
 
 async def create_customer(

@@ -9,10 +9,20 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from gateway.db import charge_intents, charges, invoices, mandates, refunds, setup_intents, subscriptions
+from gateway.db import (
+    charge_intents,
+    charges,
+    checkout_sessions,
+    invoices,
+    mandates,
+    refunds,
+    setup_intents,
+    subscriptions,
+)
 from gateway.db.engine import Connection
 from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
+from gateway.domain.checkout import CheckoutSession
 from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate
 from gateway.domain.outcome import Outcome
@@ -20,11 +30,12 @@ from gateway.domain.refund import Refund
 from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
 from gateway.domain.transition import Moved
+from gateway.services import checkout_following
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin, record
 
-Kept = Mandate | Subscription | Invoice | ChargeIntent | Charge | SetupIntent | Refund
-K = TypeVar("K", Mandate, Subscription, Invoice, ChargeIntent, Charge, SetupIntent, Refund)
+Kept = Mandate | Subscription | Invoice | ChargeIntent | Charge | SetupIntent | Refund | CheckoutSession
+K = TypeVar("K", Mandate, Subscription, Invoice, ChargeIntent, Charge, SetupIntent, Refund, CheckoutSession)
 _Write = Callable[[Connection, Sequence[Moved[Any]]], Awaitable[None]]
 
 _TABLES: Final[Mapping[type[Kept], tuple[_Write, _Write]]] = {
@@ -35,6 +46,7 @@ _TABLES: Final[Mapping[type[Kept], tuple[_Write, _Write]]] = {
     Charge: (charges.add_many, charges.save_many),
     SetupIntent: (setup_intents.add_many, setup_intents.save_many),
     Refund: (refunds.add_many, refunds.save_many),
+    CheckoutSession: (checkout_sessions.add_many, checkout_sessions.save_many),
 }
 """(insert, update) of each table, in the order in which they are written."""
 
@@ -85,13 +97,21 @@ class Changes:
         return value if moved is None else moved.value
 
     async def write(self, conn: Connection, gateway: Gateway, origin: Origin) -> None:
-        """Write everything and announce it. Call it last in a transaction."""
+        """Write everything and announce it. Call it last in a transaction.
+
+        Checkout sessions end with what becomes of their subscriptions, in the same transaction.
+        """
+        for followed in await checkout_following.follow(conn, self._latest()):
+            self.update(followed)
         for kind, (add_many, save_many) in _TABLES.items():
             if inserted := [moved for (of, _), moved in self._inserted.items() if of is kind]:
                 await add_many(conn, inserted)
             if updated := [moved for (of, _), moved in self._updated.items() if of is kind]:
                 await save_many(conn, updated)
         await record(conn, gateway, self.announced, origin=origin)
+
+    def _latest(self) -> list[Moved[Any]]:
+        return [*self._inserted.values(), *self._updated.values()]
 
 
 def _joined(earlier: Moved[Any], later: Moved[Any]) -> Moved[Any]:

@@ -16,6 +16,7 @@ from gateway.db.events import EventDraft, EventRecord
 from gateway.domain.catalog import Customer, PaymentMethod, Price, Product, Scope
 from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
+from gateway.domain.checkout import CheckoutSession
 from gateway.domain.discount import Coupon, CustomerDiscount, PromotionCode
 from gateway.domain.ids import new_id
 from gateway.domain.invoice import Invoice
@@ -50,6 +51,7 @@ Recordable = (
     | PromotionCode
     | CustomerDiscount
     | SetupIntent
+    | CheckoutSession
     | TestClock
 )
 """Kinds of objects that events are about."""

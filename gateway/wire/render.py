@@ -8,6 +8,7 @@ import msgspec
 from gateway.domain.catalog import Account, Customer, PaymentMethod, Price, Product
 from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
+from gateway.domain.checkout import CheckoutSession
 from gateway.domain.credit import BalanceTransaction
 from gateway.domain.discount import Coupon, CustomerDiscount, PromotionCode
 from gateway.domain.invoice import Invoice
@@ -19,7 +20,18 @@ from gateway.domain.subscription import Subscription
 from gateway.domain.tax import TaxRate
 from gateway.domain.test_clock import TestClock
 from gateway.domain.webhook import WebhookEndpoint
-from gateway.wire import catalog, invoice, mandate, payments, pricing, refund, setup_intent, subscription, webhook
+from gateway.wire import (
+    catalog,
+    checkout,
+    invoice,
+    mandate,
+    payments,
+    pricing,
+    refund,
+    setup_intent,
+    subscription,
+    webhook,
+)
 from gateway.wire.related import Related
 
 DomainObject = (
@@ -43,6 +55,7 @@ DomainObject = (
     | WebhookEndpoint
     | TestClock
     | SetupIntent
+    | CheckoutSession
 )
 
 _Shape = Callable[[Any, Related], msgspec.Struct]
@@ -66,6 +79,7 @@ _SHAPES: Final[Mapping[type, tuple[str, _Shape]]] = {
     InvoiceItem: ("invoiceitem", pricing.invoice_item),
     BalanceTransaction: ("customer_balance_transaction", pricing.balance_transaction),
     SetupIntent: ("setup_intent", setup_intent.setup_intent),
+    CheckoutSession: ("checkout.session", checkout.checkout_session),
     WebhookEndpoint: ("webhook_endpoint", webhook.webhook_endpoint),
     TestClock: ("test_helpers.test_clock", webhook.clock),
 }

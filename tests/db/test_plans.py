@@ -13,6 +13,7 @@ from gateway.db import (
     catalog,
     charge_intents,
     charges,
+    checkout_sessions,
     events,
     invoices,
     mandates,
@@ -42,7 +43,7 @@ LATER = f.NOW + timedelta(days=300)
 GROWING = (
     "customers|payment_methods|mandates|subscriptions|subscription_items|invoices|invoice_lines|charge_intents|charges"
     "|events|deliveries|delivery_attempts|state_changes|chain_transactions|transaction_attempts|blocks|chain_logs"
-    "|refunds|token_transfers"
+    "|refunds|token_transfers|checkout_sessions"
 )
 # SQLite says SCAN also when it walks a partial index that holds only what is asked for.
 PARTIAL = (
@@ -100,6 +101,9 @@ async def fill(books: Books) -> None:
                     charge_intent_id=f.numbered("ci", n),
                     invoice_id=draft.id,
                     **ids,
+                ),
+                f.checkout_session(
+                    id=f.numbered("cs", n), test_clock_id=clock, **ids, expires_at=LATER + timedelta(days=n)
                 ),
                 f.refund(
                     id=f.numbered("re", n),
@@ -175,6 +179,8 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
         "collected periods": lambda: charge_intents.count_collected(conn, [f.numbered("mandate", 7)]),
         "stalled intents": lambda: stalled.of_chain(conn, chain_id=f.CHAIN_ID, now=f.NOW, limit=50),
         "pending charges": lambda: charges.pending_of_transactions(conn, ["tx_1"], lock=True),
+        "due checkout sessions": lambda: checkout_sessions.claim_due(conn, now=f.NOW, limit=50),
+        "checkout sessions of subscriptions": lambda: checkout_sessions.open_of_subscriptions(conn, some, lock=True),
         "awaited refunds": lambda: refunds.awaited(conn, f.CHAIN_ID),
         "refunds of charges": lambda: refunds.of_charges(conn, [f.numbered("ch", 7)]),
         "stranded charges": lambda: charges.stranded(conn, 1, limit=50),
@@ -218,6 +224,11 @@ def list_queries(conn: Connection) -> Mapping[str, Work]:
         "refunds": lambda: refunds.page(conn, page),
         "refunds of a charge": lambda: refunds.page(conn, page, charge=f.numbered("ch", 7)),
         "refunds of an intent": lambda: refunds.page(conn, page, charge_intent=f.numbered("ci", 7)),
+        "checkout sessions": lambda: checkout_sessions.page(conn, page),
+        "checkout sessions of a customer": lambda: checkout_sessions.page(conn, page, customer=customer),
+        "checkout sessions of a subscription": lambda: checkout_sessions.page(
+            conn, page, subscription=f.numbered("sub", 7)
+        ),
         "events": lambda: events.page(conn, page),
         "events of an object": lambda: events.page(conn, page, object_id=f.numbered("ch", 7)),
     }

@@ -24,6 +24,7 @@ from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
 from gateway.services import (
     billing,
+    checkout,
     collection,
     indexing,
     intents,
@@ -177,6 +178,7 @@ class House:
     async def bill(self) -> int:
         """Renew and finalise what is due."""
         done = await billing.renew_due(self.gateway, now=self.now)
+        done += await checkout.expire_due(self.gateway, now=self.now)
         return done + await billing.finalize_due(self.gateway, now=self.now)
 
     async def collect(self) -> int:

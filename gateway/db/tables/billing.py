@@ -75,6 +75,7 @@ mandates: Final = Table(
 of_tenant(mandates)
 Index("uq_mandates_onchain_id", mandates.c.chain_id, mandates.c.onchain_id, unique=True)
 Index("ix_mandates_customer_id", mandates.c.customer_id, mandates.c.id)
+Index("ix_mandates_payer", mandates.c.payer, mandates.c.id)
 
 subscriptions: Final = Table(
     "subscriptions",
