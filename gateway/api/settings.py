@@ -9,7 +9,7 @@ from gateway.api.endpoint import UPDATE, Call, Endpoint, Retrieve, reads, writes
 from gateway.api.fields import Text, Word, given
 from gateway.api.forms import Params
 from gateway.domain.branding import Branding, Locale
-from gateway.domain.dunning import OnRetriesExhausted, RetryPolicy
+from gateway.domain.dunning import OnRetriesExhausted, Restart, RetryPolicy
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.settings import (
     AccountSettings,
@@ -26,12 +26,16 @@ _Action = Literal["cancel", "unpaid", "leave"]
 
 
 class RetriesParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`days` for fixed retries (up to three), `window_days` for smart ones (up to 31)."""
+    """`days` for fixed retries (up to three), `window_days` for smart ones (up to 31).
+
+    `restart` says what makes us try again after the last one: another wallet, or also the old one when it can pay.
+    """
 
     mode: Literal["fixed", "smart"] = "fixed"
     days: list[int] | None = None
     window_days: int | None = None
     on_exhausted: Literal["unpaid", "canceled", "past_due"] = "unpaid"
+    restart: Literal["new_payment_method", "wallet_restored"] = "new_payment_method"
 
 
 class SendInvoiceParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,11 +105,11 @@ def _retries(body: RetriesParams | None) -> RetryPolicy | None:
             code="parameter_conflict",
             param=f"retries[{wrong}]",
         )
-    exhausted = OnRetriesExhausted(body.on_exhausted)
+    exhausted, restart = OnRetriesExhausted(body.on_exhausted), Restart(body.restart)
     try:
         if body.mode == "smart":
-            return RetryPolicy.smart(14 if body.window_days is None else body.window_days, exhausted)
-        return RetryPolicy((1, 1, 1) if body.days is None else tuple(body.days), exhausted)
+            return RetryPolicy.smart(14 if body.window_days is None else body.window_days, exhausted, restart)
+        return RetryPolicy((1, 1, 1) if body.days is None else tuple(body.days), exhausted, restart=restart)
     except InvalidRequest as error:
         param = "retries[window_days]" if body.mode == "smart" else "retries[days]"
         raise InvalidRequest(error.message, code=error.code, param=param) from None

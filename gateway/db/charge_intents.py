@@ -13,7 +13,7 @@ from gateway.db.pages import Page, PageRequest
 from gateway.db.rows import Claimed
 from gateway.domain.catalog import Scope
 from gateway.domain.charge_intent import KIND, ChargeIntent, Status
-from gateway.domain.dunning import OnRetriesExhausted, RetryMode, RetryPolicy
+from gateway.domain.dunning import OnRetriesExhausted, Restart, RetryMode, RetryPolicy
 from gateway.domain.transition import Moved
 
 _T: Final = schema.charge_intents
@@ -183,6 +183,8 @@ def _row(value: ChargeIntent) -> bulk.Row:
         "attempts": value.attempts,
         "next_attempt_at": value.next_attempt_at,
         "policy": None if value.policy is None else _policy_json(value.policy),
+        "restarts": value.policy is not None and value.policy.restart is Restart.WALLET_RESTORED,
+        "failing_since": value.failing_since,
         "latest_charge_id": value.latest_charge_id,
         "succeeded_at": value.succeeded_at,
         "canceled_at": value.canceled_at,
@@ -215,6 +217,7 @@ def _intent(row: Any) -> ChargeIntent:
         attempts=row.attempts,
         next_attempt_at=row.next_attempt_at,
         policy=None if row.policy is None else _policy(row.policy),
+        failing_since=row.failing_since,
         latest_charge_id=row.latest_charge_id,
         succeeded_at=row.succeeded_at,
         canceled_at=row.canceled_at,
@@ -225,7 +228,7 @@ def _intent(row: Any) -> ChargeIntent:
 
 
 def _policy_json(policy: RetryPolicy) -> dict[str, Any]:
-    return {"days": policy.days, "on_exhausted": policy.on_exhausted, "mode": policy.mode}
+    return {"days": policy.days, "on_exhausted": policy.on_exhausted, "mode": policy.mode, "restart": policy.restart}
 
 
 def _policy(stored: dict[str, Any]) -> RetryPolicy:
@@ -233,4 +236,5 @@ def _policy(stored: dict[str, Any]) -> RetryPolicy:
         days=tuple(stored["days"]),
         on_exhausted=OnRetriesExhausted(stored["on_exhausted"]),
         mode=RetryMode(stored.get("mode", RetryMode.FIXED)),
+        restart=Restart(stored.get("restart", Restart.NEW_PAYMENT_METHOD)),
     )

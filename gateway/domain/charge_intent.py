@@ -59,7 +59,8 @@ class ChargeIntent:
         mandate_period: the contract's number of the period that this intent may spend, from 1.
         attempts: attempts that counted; infrastructure trouble is not among them (C05).
         next_attempt_at: when the next attempt is due; None when none is planned.
-        policy: retry policy as it was when the first attempt failed (ST-66); None before.
+        policy: retry policy as it was when the last attempt failed (ST-66); None before.
+        failing_since: when the first attempt that counted failed.
         requested: somebody asked for the attempt that is due: it is made where none is made by itself (ST-36).
     """
 
@@ -83,6 +84,7 @@ class ChargeIntent:
     attempts: int = 0
     next_attempt_at: datetime | None = None
     policy: RetryPolicy | None = None
+    failing_since: datetime | None = None
     latest_charge_id: str | None = None
     succeeded_at: datetime | None = None
     canceled_at: datetime | None = None
@@ -213,11 +215,18 @@ def schedule(intent: ChargeIntent, at: datetime | None) -> Moved[ChargeIntent]:
     return Moved(value=replace(intent, next_attempt_at=at), before=intent)
 
 
+def restore(intent: ChargeIntent, at: datetime, *, over: bool) -> Moved[ChargeIntent]:
+    """Its wallet can pay again: the next attempt is due at `at`. `over`: none was to be made by itself (ST-65)."""
+    return Moved(value=replace(intent, next_attempt_at=at, requested=intent.requested or over), before=intent)
+
+
 def resumes_at(intent: ChargeIntent, now: datetime) -> datetime | None:
     """When an intent is tried again whose invoice was held: where its retries stood; None when nothing is to come."""
     if intent.mandate_id is None or intent.status is Status.REQUIRES_ACTION:
         return None
-    return now if intent.policy is None else intent.policy.next_attempt_at(intent.attempts, now)
+    if intent.policy is None:
+        return now
+    return intent.policy.next_attempt_at(intent.attempts, now, since=intent.failing_since or now)
 
 
 def start(intent: ChargeIntent, charge_id: str, now: datetime) -> Moved[ChargeIntent]:
@@ -250,9 +259,10 @@ def fail(
 ) -> Moved[ChargeIntent]:
     """An attempt failed for a reason that counts: the next one follows the policy (FR-10, FR-13).
 
-    Asking for an attempt by hand uses up none of the planned ones: after the first failure it only moves them.
+    `policy` is the merchant's of now (ST-66). Asking for an attempt by hand uses up none of the planned ones: after the
+    first failure it only moves them.
     """
-    policy = intent.policy or policy
+    since = intent.failing_since or now
     attempts = intent.attempts if intent.requested and intent.attempts else intent.attempts + 1
     after = replace(
         intent,
@@ -261,7 +271,8 @@ def fail(
         latest_charge_id=charge_id,
         attempts=attempts,
         policy=policy,
-        next_attempt_at=policy.next_attempt_at(attempts, now),
+        failing_since=since,
+        next_attempt_at=policy.next_attempt_at(attempts, now, since=since),
         requested=False,
     )
     if intent.status is Status.FAILED:

@@ -5,7 +5,7 @@ simulation refused.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,8 +25,9 @@ NO_RETRIES = RetryPolicy(days=())
 
 def policy_for(subscription: Subscription, invoice: Invoice, renewals: RetryPolicy) -> RetryPolicy:
     """Retry policy of an invoice; `renewals` is the merchant's. What is asked for in `unpaid` is tried once (ST-35)."""
-    first = invoice.billing_reason is BillingReason.SUBSCRIPTION_CREATE
-    return NO_RETRIES if first or subscription.status is Status.UNPAID else renewals
+    if invoice.billing_reason is BillingReason.SUBSCRIPTION_CREATE:
+        return NO_RETRIES
+    return replace(NO_RETRIES, restart=renewals.restart) if subscription.status is Status.UNPAID else renewals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

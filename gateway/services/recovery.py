@@ -90,12 +90,12 @@ async def schedule(conn: Connection, able: Sequence[Stalled]) -> None:
     """Make these intents due now, each on its own clock; those that moved on meanwhile are left alone."""
     if not able:
         return
-    nows = {entry.intent_id: entry.now for entry in able}
-    current = await charge_intents.load(conn, list(nows), lock=True)
+    entries = {entry.intent_id: entry for entry in able}
+    current = await charge_intents.load(conn, list(entries), lock=True)
     moved = [
-        intents.schedule(intent, nows[intent.id])
+        intents.restore(intent, entries[intent.id].now, over=entries[intent.id].over)
         for intent in current.values()
         if intent.status is intents.Status.FAILED
-        and (intent.next_attempt_at is None or intent.next_attempt_at > nows[intent.id])
+        and (intent.next_attempt_at is None or intent.next_attempt_at > entries[intent.id].now)
     ]
     await charge_intents.save_many(conn, moved)

@@ -16,6 +16,7 @@ class RetriesObject(Struct, frozen=True, kw_only=True):
     days: Sequence[int]
     window_days: int | None
     on_exhausted: str
+    restart: str
 
 
 class SendInvoiceObject(Struct, frozen=True, kw_only=True):
@@ -79,6 +80,7 @@ def settings(account: Account, _related: object = None) -> SettingsObject:
             days=retries.days,
             window_days=sum(retries.days) if retries.mode is RetryMode.SMART else None,
             on_exhausted=retries.on_exhausted.value,
+            restart=retries.restart.value,
         ),
         send_invoice=SendInvoiceObject(
             due_days=invoices.due_days,

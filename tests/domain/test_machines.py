@@ -311,12 +311,11 @@ def test_ST_32_an_expired_subscription_has_no_deadline_and_an_end() -> None:
     assert expired.wake_at is None
 
 
-def test_ST_66_the_retry_policy_is_frozen_at_the_first_attempt() -> None:
+def test_ST_66_the_retry_policy_is_frozen_at_each_attempt() -> None:
     first = intents.fail(factories.processing_intent(), "ch_1", WHY, RetryPolicy(days=(2,)), NOW).value
-    second = intents.fail(first, "ch_2", WHY, RetryPolicy(days=(1, 1, 1)), LATER).value
-    assert first.next_attempt_at == NOW + timedelta(days=2)
-    assert second.next_attempt_at is None
-    assert second.policy == RetryPolicy(days=(2,))
+    second = intents.fail(first, "ch_2", WHY, RetryPolicy(days=(1, 7, 1)), LATER).value
+    assert (first.next_attempt_at, first.policy) == (NOW + timedelta(days=2), RetryPolicy(days=(2,)))
+    assert (second.next_attempt_at, second.policy) == (LATER + timedelta(days=7), RetryPolicy(days=(1, 7, 1)))
 
 
 def test_C05_postponing_counts_no_attempt() -> None:

@@ -297,10 +297,12 @@ async def test_ST_66_a_change_of_settings_moves_only_later_retries(house: House)
     active = await house.active(balance=PRICE_UNITS, allowance=10 * PRICE_UNITS)
     await house.renew(active)
     planned = (await house.intent(active)).next_attempt_at
-    await _decide(house, retries=RetryPolicy((7,), OnRetriesExhausted.CANCELED))
-    assert (await house.intent(active)).next_attempt_at == planned
+    await _decide(house, retries=RetryPolicy((1, 7), OnRetriesExhausted.CANCELED))
+    assert (await house.intent(active)).next_attempt_at == planned == house.now + DAY
     await house.go_to(house.now + DAY)
-    assert (await house.intent(active)).next_attempt_at == house.now + DAY
+    assert (await house.intent(active)).next_attempt_at == house.now + 7 * DAY
+    await house.go_to(house.now + 7 * DAY)
+    assert (await house.subscription(active)).status is Status.CANCELED
 
 
 @pytest.mark.parametrize("paid", [False, True])

@@ -252,6 +252,8 @@ charge_intents: Final = Table(
     Column("attempts", Count, nullable=False),
     at("next_attempt_at"),
     document("policy", nullable=True),
+    Column("restarts", Flag, nullable=False, server_default=text("false")),
+    at("failing_since"),
     pointer("latest_charge_id"),
     at("succeeded_at"),
     at("canceled_at"),
