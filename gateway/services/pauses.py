@@ -78,7 +78,8 @@ async def resume(
         for intent in await charge_intents.open_of_subscriptions(conn, [before.id], lock=True):
             waits = intent.status is intent_domain.Status.REQUIRES_ACTION or intent.mandate_id is None
             if not waits and intent.status in intent_domain.PAYABLE:
-                changes.update(intent_domain.schedule(intent, now))
+                # Somebody asked for this attempt: it uses up none of the planned ones.
+                changes.update(intent_domain.confirm(intent, now))
     if newest is not None and not owes and newest.period_index == after.period_index and not re_anchor:
         # The draft of the running period: its time went on while it was held.
         held = changes.update(invoice_domain.advance(newest, now, now))

@@ -14,6 +14,7 @@ from gateway.domain.settings import AccountSettings
 from gateway.domain.subscription import Status
 from gateway.domain.transition import Action
 from gateway.services import catalog as catalog_services
+from gateway.services import pauses
 from gateway.services import subscriptions as service
 from tests import factories
 from tests.services.house import House
@@ -196,3 +197,18 @@ def test_FR_05_FR_27_ST_48_the_statuses_of_all_seeds_are_those_of_the_machine() 
         "canceled",
         "paused",
     }
+
+
+async def test_C16_C05_resuming_tries_again_and_uses_up_no_planned_retry(house: House) -> None:
+    active = await house.active(balance=PRICE_UNITS, allowance=10 * PRICE_UNITS)
+    await house.renew(active)
+    asked = {"scope": house.scope, "subscription_id": active.id, "now": house.now, "origin": house.origin}
+    for _ in range(4):
+        async with house.gateway.books.write() as conn:
+            await pauses.pause(conn, house.gateway, **asked)
+        async with house.gateway.books.write() as conn:
+            await pauses.resume(conn, house.gateway, re_anchor=False, **asked)
+        await house.pump()
+    intent = await house.intent(active)
+    assert (intent.attempts, intent.next_attempt_at) == (1, house.now + DAY)
+    assert (await house.subscription(active)).status is Status.PAST_DUE
