@@ -26,7 +26,7 @@ _REMEDIED: Final = (
 """Reasons that a transfer to the wallet or an approval by it takes away."""
 
 _COLLECTED: Final = (SubscriptionStatus.PENDING, SubscriptionStatus.INCOMPLETE, SubscriptionStatus.PAST_DUE)
-"""In any other status nothing has failed, or nothing is attempted by itself (FR-15): of `unpaid` the merchant decides."""
+"""In others nothing has failed, or nothing is attempted by itself (FR-15): about `unpaid` the merchant decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -248,7 +248,8 @@ async def test_ST_77_settings_are_kept_and_changed_one_by_one(desk: Desk) -> Non
     assert changed == (await desk.get("/v1/account/settings")).json()
     assert (changed["upcoming_days"], changed["grace_period_days"], changed["mails"]) == (45, 9, {"receipt": False})
     assert changed["retries"] == {
-        "mode": "smart", "days": [1, 2, 3, 5, 7, 2], "window_days": 20, "on_exhausted": "unpaid"
+        "mode": "smart", "days": [1, 2, 3, 5, 7, 2], "window_days": 20, "on_exhausted": "unpaid",
+        "restart": "new_payment_method",
     }  # fmt: skip
     assert changed["branding"]["color"] == "#a1b2c3"
     cleared = await desk.form("/v1/account/settings", "grace_period_days=&retries=")

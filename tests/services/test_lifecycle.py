@@ -293,18 +293,6 @@ async def test_ST_34_ST_40_what_follows_the_last_retry_is_the_merchants_to_say(
     assert (await house.intent(active)).next_attempt_at is not None
 
 
-async def test_ST_66_a_change_of_settings_moves_only_later_retries(house: House) -> None:
-    active = await house.active(balance=PRICE_UNITS, allowance=10 * PRICE_UNITS)
-    await house.renew(active)
-    planned = (await house.intent(active)).next_attempt_at
-    await _decide(house, retries=RetryPolicy((1, 7), OnRetriesExhausted.CANCELED))
-    assert (await house.intent(active)).next_attempt_at == planned == house.now + DAY
-    await house.go_to(house.now + DAY)
-    assert (await house.intent(active)).next_attempt_at == house.now + 7 * DAY
-    await house.go_to(house.now + 7 * DAY)
-    assert (await house.subscription(active)).status is Status.CANCELED
-
-
 @pytest.mark.parametrize("paid", [False, True])
 async def test_C14_SX_13_what_is_not_paid_within_the_grace_period_is_canceled(house: House, *, paid: bool) -> None:
     await _decide(house, grace_period_days=5)
