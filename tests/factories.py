@@ -24,6 +24,7 @@ from gateway.domain import setup_intent as setups
 from gateway.domain import subscription as subscriptions
 from gateway.domain.catalog import Account, ApiKey, Customer, PaymentMethod, Price, Product
 from gateway.domain.period import period
+from gateway.domain.terms import SubscriptionItem
 from gateway.domain.transition import StatusReason
 from tests.basics import (
     ACCOUNT_ID,
@@ -203,8 +204,8 @@ def active_mandate(**changes: Any) -> mandates.Mandate:
     return signed_mandate(**({"status": mandates.Status.ACTIVE, "registered_at": NOW} | changes))
 
 
-def subscription_item(**changes: Any) -> subscriptions.SubscriptionItem:
-    made = subscriptions.SubscriptionItem(id=ITEM_ID, price_id=PRICE_ID, quantity=1, created_at=NOW)
+def subscription_item(**changes: Any) -> SubscriptionItem:
+    made = SubscriptionItem(id=ITEM_ID, price_id=PRICE_ID, quantity=1, created_at=NOW)
     return replace(made, **changes)
 
 

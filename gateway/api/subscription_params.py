@@ -93,6 +93,20 @@ class FeedbackParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ) = None
 
 
+class ItemChangeParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An item to change or, with `deleted`, to remove; without `id` a new one."""
+
+    id: Id | None = None
+    price: Id | None = None
+    quantity: int | None = None
+    deleted: bool = False
+    metadata: Metadata | UnsetType = UNSET
+    tax_rates: list[Id] | UnsetType | None = UNSET
+
+
+ProrationBehaviorName = Literal["create_prorations", "none", "always_invoice"]
+
+
 class UpdateSubscription(Params, frozen=True, kw_only=True):
     """What to change; an empty value clears a field. A subscription that has ended is frozen."""
 
@@ -102,6 +116,12 @@ class UpdateSubscription(Params, frozen=True, kw_only=True):
     cancel_at_period_end: bool | UnsetType = UNSET
     cancellation_details: FeedbackParams | UnsetType = UNSET
     default_payment_method: Id | UnsetType | None = UNSET
+    items: list[ItemChangeParams] | UnsetType = UNSET
+    proration_behavior: ProrationBehaviorName = "create_prorations"
+    proration_date: UnixTime | None = None
+    discounts: list[DiscountParams] | UnsetType | None = UNSET
+    default_tax_rates: list[Id] | UnsetType | None = UNSET
+    trial_end: UnixTime | Literal["now"] | UnsetType = UNSET
 
 
 class CancellationDetailsParams(FeedbackParams, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,17 +1,16 @@
 """`/v1/subscriptions`: a customer's access."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from msgspec import UnsetType
 
+from gateway.api import term_changes
 from gateway.api.endpoint import DELETE, UPDATE, Call, Endpoint, Retrieve, reads, writes
 from gateway.api.fields import given, metadata
 from gateway.api.subscription_params import (
     CancelSubscription,
     CreateSubscription,
-    DiscountParams,
     FeedbackParams,
     ListSubscriptions,
     ResumeSubscription,
@@ -28,7 +27,6 @@ from gateway.domain.subscription import CancellationReason, Status, Subscription
 from gateway.services import contacts, pauses, tax_rates, times
 from gateway.services import subscriptions as services
 from gateway.services.catalog import CustomerFields
-from gateway.services.discounts import DiscountRequest
 from gateway.services.items import NewItem
 from gateway.services.subscriptions import PaymentBehavior, SubscriptionChanges
 from gateway.wire.subscription import SubscriptionObject
@@ -36,13 +34,7 @@ from gateway.wire.subscription import SubscriptionObject
 _KIND: Final = "subscription"
 _RINGS: Final = ("collection", "webhooks")
 _ENDED: Final = "ended"
-
-
-def _discounts(asked: Sequence[DiscountParams]) -> list[DiscountRequest]:
-    return [
-        DiscountRequest(coupon_id=part.coupon, promotion_code_id=part.promotion_code, discount_id=part.discount)
-        for part in asked
-    ]
+_NO_FIELDS: Final = frozenset({"expand", "proration_behavior", "proration_date", *term_changes.FIELDS})
 
 
 @writes("/v1/subscriptions", kind=_KIND, params=CreateSubscription, answer=SubscriptionObject, rings=_RINGS)
@@ -79,7 +71,7 @@ async def create(call: Call, body: CreateSubscription) -> Subscription:
         end_param="cancel_at" if body.end_date is None else "end_date",
         cancel_at_period_end=body.cancel_at_period_end,
         schedule=_schedule(body),
-        discounts=_discounts(body.discounts or ()),
+        discounts=term_changes.discount_requests(body.discounts or ()),
         default_tax_rate_ids=tax_rates.distinct(body.default_tax_rates or (), param="default_tax_rates"),
         now=await times.of_customer(call.conn, call.scope, customer_id, call.now),
         origin=call.origin,
@@ -186,9 +178,10 @@ async def update(call: Call, body: UpdateSubscription) -> Subscription:
             "Give cancel_at or cancel_at_period_end, not both.", code="parameter_conflict", param="cancel_at"
         )
     before = await _found(call)
+    terms = term_changes.terms_request(body)
     details = body.cancellation_details
     changes = SubscriptionChanges(
-        given=given(body, without=frozenset({"expand"})),
+        given=given(body, without=_NO_FIELDS) | ({"terms"} if terms is not None else frozenset()),
         description=None if isinstance(body.description, UnsetType) else body.description,
         metadata=before.metadata
         if isinstance(body.metadata, UnsetType)
@@ -197,6 +190,7 @@ async def update(call: Call, body: UpdateSubscription) -> Subscription:
         cancel_at_period_end=body.cancel_at_period_end is True,
         details=None if isinstance(details, UnsetType) else _details(details),
         default_payment_method_id=body.default_payment_method or None,
+        terms=terms,
     )
     return await _change(call, call.id, changes)
 

@@ -13,7 +13,8 @@ from gateway.db.pages import Page, PageRequest
 from gateway.db.rows import Claimed
 from gateway.domain.catalog import Scope
 from gateway.domain.period import Interval
-from gateway.domain.subscription import KIND, Status, Subscription, SubscriptionItem
+from gateway.domain.subscription import KIND, Status, Subscription
+from gateway.domain.terms import SubscriptionItem
 from gateway.domain.transition import Moved
 
 _T: Final = schema.subscriptions
@@ -61,6 +62,16 @@ async def of_mandates(conn: Connection, mandate_ids: Iterable[str], *, lock: boo
     owners = select(schema.mandates.c.subscription_id).where(keys.any_of(schema.mandates.c.id, mandate_ids))
     query = select(_T).where(_T.c.id.in_(owners), keys.any_of(_T.c.mandate_id, mandate_ids)).order_by(_T.c.id)
     return await _whole(conn, (await conn.execute(rows.locked(query, _T, lock=lock))).all())
+
+
+async def owner_of_item(conn: Connection, scope: Scope, item_id: str) -> str | None:
+    """Id of the subscription of the caller's that has this item; None when there is none."""
+    query = (
+        select(_T.c.id)
+        .join_from(_T, _ITEMS, _ITEMS.c.subscription_id == _T.c.id)
+        .where(_ITEMS.c.id == item_id, rows.in_scope(_T, scope))
+    )
+    return (await conn.execute(query)).scalar_one_or_none()
 
 
 async def trials_of_wallet(
@@ -162,6 +173,7 @@ def _row(value: Subscription) -> bulk.Row:
         "grace_ends_at": value.grace_ends_at,
         "collection_method": value.collection_method,
         "days_until_due": value.days_until_due,
+        "pending_update": embedded.update_json(value.pending_update),
         "wake_at": value.wake_at,
     }
 
@@ -209,6 +221,7 @@ def _subscription(row: Any, items: tuple[SubscriptionItem, ...]) -> Subscription
         grace_ends_at=row.grace_ends_at,
         collection_method=row.collection_method,
         days_until_due=row.days_until_due,
+        pending_update=embedded.update(row.pending_update),
     )
 
 

@@ -61,6 +61,8 @@ class EventType(StrEnum):
     SUBSCRIPTION_TRIAL_ENDED = "customer.subscription.trial_ended"
     SUBSCRIPTION_TRIAL_WILL_END = "customer.subscription.trial_will_end"
     SUBSCRIPTION_UPCOMING = "customer.subscription.upcoming"
+    SUBSCRIPTION_PENDING_UPDATE_APPLIED = "customer.subscription.pending_update_applied"
+    SUBSCRIPTION_PENDING_UPDATE_EXPIRED = "customer.subscription.pending_update_expired"
     SETUP_INTENT_CREATED = "setup_intent.created"
     SETUP_INTENT_REQUIRES_ACTION = "setup_intent.requires_action"
     SETUP_INTENT_PROCESSING = "setup_intent.processing"

@@ -42,6 +42,7 @@ class BillingReason(StrEnum):
 
     SUBSCRIPTION_CREATE = "subscription_create"
     SUBSCRIPTION_CYCLE = "subscription_cycle"
+    SUBSCRIPTION_UPDATE = "subscription_update"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,8 @@ class Invoice:
     """What is owed; amounts in minor units of `currency`.
 
     Attributes:
-        period_index: the subscription's period that this bills; unique for the subscription.
+        period_index: the subscription's period that this bills; unique for the subscription, apart from invoices for
+            changes in the middle of it.
         number: given when it is finalised.
         finalizes_at: when a draft becomes open by itself; None when only a person may do it.
         total: of all lines, discounts and taxes included; negative when it is a credit.

@@ -103,7 +103,10 @@ def after_payment(
         case Status.PAST_DUE | Status.UNPAID | Status.TRIALING:
             return subscriptions.renew(subscription, now) if is_newest else None
         case Status.ACTIVE:
-            return subscriptions.renew(subscription, now) if invoice.id == subscription.latest_invoice_id else None
+            renewed = invoice.id == subscription.latest_invoice_id and (
+                invoice.billing_reason is not BillingReason.SUBSCRIPTION_UPDATE
+            )
+            return subscriptions.renew(subscription, now) if renewed else None
         case Status.PAUSED | Status.INCOMPLETE_EXPIRED | Status.CANCELED:
             return None
 

@@ -17,6 +17,7 @@ from gateway.domain.discount import Discount
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventType
 from gateway.domain.period import Interval, Period, period
+from gateway.domain.terms import PendingUpdate, SubscriptionItem
 from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check, only_from
 
 KIND: Final = "subscription"
@@ -77,21 +78,10 @@ class Due(StrEnum):
     NOTHING = "nothing"
     EXPIRE = "expire"
     CANCEL = "cancel"
+    DROP_UPDATE = "drop_update"
     RENEW = "renew"
     ANNOUNCE_TRIAL_END = "announce_trial_end"
     ANNOUNCE_RENEWAL = "announce_renewal"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionItem:
-    """So many of a price."""
-
-    id: str
-    price_id: str
-    quantity: int
-    created_at: datetime
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    tax_rate_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +100,7 @@ class Subscription:
         grace_ends_at: when it ends unless it is paid before (C14).
         discounts: coupons that reduce its invoices.
         tax_rate_ids: for items without tax rates of their own.
+        pending_update: a change that waits for the wallet's signature.
     """
 
     id: str
@@ -153,6 +144,7 @@ class Subscription:
     grace_ends_at: datetime | None = None
     collection_method: CollectionMethod = CollectionMethod.CHARGE_AUTOMATICALLY
     days_until_due: int | None = None
+    pending_update: PendingUpdate | None = None
 
     @property
     def wake_at(self) -> datetime | None:
@@ -166,6 +158,7 @@ class Subscription:
             self.period_end if self.is_billed else None,
             self.trial_notice_at if self.status is Status.TRIALING else None,
             self.upcoming_at if self.is_announced else None,
+            None if self.pending_update is None else self.pending_update.expires_at,
         ]
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -210,6 +203,7 @@ def due(subscription: Subscription, now: datetime) -> Due:
         (Due.NOTHING, s.status in TERMINAL),
         (Due.EXPIRE, passed(s.expires_at, counts=s.status in AWAITING_FIRST_PAYMENT)),
         (Due.CANCEL, passed(s.ends_at) or passed(s.grace_ends_at)),
+        (Due.DROP_UPDATE, s.pending_update is not None and passed(s.pending_update.expires_at)),
         (Due.RENEW, passed(s.period_end, counts=s.is_billed)),
         (Due.ANNOUNCE_TRIAL_END, passed(s.trial_notice_at, counts=s.status is Status.TRIALING)),
         (Due.ANNOUNCE_RENEWAL, passed(s.upcoming_at, counts=s.is_announced)),
@@ -286,6 +280,7 @@ def expire(subscription: Subscription, now: datetime) -> Moved[Subscription]:
         expires_at=None,
         ended_at=now,
         pending_setup_intent_id=None,
+        pending_update=None,
     )
     return move(subscription, after, now, EventType.SUBSCRIPTION_EXPIRED, EventType.SUBSCRIPTION_UPDATED)
 
@@ -377,6 +372,7 @@ def cancel(
         expires_at=None,
         cancellation_reason=reason,
         pending_setup_intent_id=None,
+        pending_update=None,
         **_details(subscription, details),
     )
     return move(subscription, after, now, EventType.SUBSCRIPTION_DELETED)

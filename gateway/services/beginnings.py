@@ -12,7 +12,8 @@ from gateway.domain.beginning import Beginning, Schedule, begin
 from gateway.domain.catalog import Customer, PaymentMethod, Price
 from gateway.domain.ids import new_id
 from gateway.domain.period import Interval, to_unix
-from gateway.domain.subscription import Status, Subscription, SubscriptionItem
+from gateway.domain.subscription import Status, Subscription
+from gateway.domain.terms import SubscriptionItem
 from gateway.domain.transition import Action, StatusReason
 from gateway.services import setup_intents
 

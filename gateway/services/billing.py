@@ -32,7 +32,7 @@ from gateway.domain.subscription import Due, Subscription
 from gateway.domain.subscription import Status as SubscriptionStatus
 from gateway.domain.transition import Action, Event, Moved, StatusReason
 from gateway.failpoints import Failpoint, failpoint
-from gateway.services import credit, invoicing, periods, settings
+from gateway.services import credit, invoicing, pending_updates, periods, settings
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
 from gateway.services.invoicing import Bill
@@ -65,6 +65,7 @@ async def renew_due(gateway: Gateway, *, now: datetime, limit: int = BATCH) -> i
         for subscription, at in duties[Due.CANCEL]:
             changes.update(subscription_domain.cancel(subscription, course.ending_reason(subscription, at), at))
         await stop_collecting(conn, {s.id: at for s, at in duties[Due.CANCEL]}, changes)
+        await pending_updates.drop_due(conn, duties[Due.DROP_UPDATE], changes, wait=BROADCAST_WAIT)
         for subscription, at in duties[Due.ANNOUNCE_TRIAL_END]:
             changes.update(course.announce_trial_end(subscription, at))
         await _announce(conn, duties[Due.ANNOUNCE_RENEWAL], changes)
@@ -81,11 +82,12 @@ async def begin_periods(
     changes: Changes,
     *,
     at_once: bool = False,
+    prepared: Mapping[str, Mandate] | None = None,
 ) -> None:
     """Begin the next period of subscriptions whose current one is over, each with a draft of its invoice.
 
     The draft stays one for the merchant's delay (C10). The first invoice of a subscription that was waiting for its
-    start date is opened at once, and with `at_once` all are.
+    start date is opened at once, and with `at_once` all are; `prepared` is as in `finalize`.
     """
     if not renewals:
         return
@@ -102,7 +104,7 @@ async def begin_periods(
             opened.append((invoice, begun, bill.now))
     await invoicing.take(conn, drawn_up, changes)
     if opened:
-        await finalize(conn, gateway, opened, changes)
+        await finalize(conn, gateway, opened, changes, prepared=prepared)
 
 
 def _bill(subscription: Subscription, policy: settings.Policy, at: datetime, *, at_once: bool) -> Bill:
@@ -219,8 +221,8 @@ async def finalize(
 ) -> None:
     """Open drafts, each with its subscription and at its time, and begin to pay them.
 
-    `prepared` holds mandates that are not in the books yet, by id. An invoice of nothing is paid at once, without a
-    transaction (ST-23).
+    `prepared` holds mandates that are not in the books yet, or not as they are, by id. An invoice of nothing is paid at
+    once, without a transaction (ST-23).
     """
     numbers = await _numbers(conn, [invoice for invoice, _, _ in drafts])
     balances = await credit.apply(conn, [(invoice, at) for invoice, _, at in drafts], changes)

@@ -19,15 +19,19 @@ from gateway.domain.invoice import BillingReason, Invoice, InvoiceLine
 from gateway.domain.invoice_item import InvoiceItem, line_of
 from gateway.domain.period import Period
 from gateway.domain.pricing import price_lines
-from gateway.domain.subscription import Subscription, SubscriptionItem
+from gateway.domain.subscription import Subscription
 from gateway.domain.tax import TaxRate
+from gateway.domain.terms import SubscriptionItem
 from gateway.domain.transition import Event, Moved, StatusReason
 from gateway.services.changes import Changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """What to draw up an invoice for. Without `finalizes_at` it becomes open only when somebody says so (ST-35)."""
+    """What to draw up an invoice for; one for a change holds its prorations alone.
+
+    Without `finalizes_at` it becomes open only when somebody says so (ST-35).
+    """
 
     subscription: Subscription
     billed: Period
@@ -125,11 +129,12 @@ def compose(bill: Bill, terms: Terms, *, without: Iterable[str] = ()) -> Compose
         for item in terms.pending.get(s.customer_id, ())
         if item.id not in gone and item.currency == s.currency and item.subscription_id in (None, s.id)
     )
-    priced = [_line(item, s, bill.billed, terms, bill.now) for item in s.items]
-    priced += [
-        (line_of(item, bill.now), [terms.rates[rate_id] for rate_id in item.tax_rate_ids or s.tax_rate_ids])
-        for item in taken
-    ]
+    if bill.reason is BillingReason.SUBSCRIPTION_UPDATE:
+        taken = tuple(item for item in taken if item.proration and item.subscription_id == s.id)
+        priced = []
+    else:
+        priced = [_line(item, s, bill.billed, terms, bill.now) for item in s.items]
+    priced += [(line_of(item, bill.now), [terms.rates[rate_id] for rate_id in _rates_of(item, s)]) for item in taken]
     coupons = terms.coupons_of(s)
     counting = tuple(discount for discount in s.discounts if discount.counts_at(bill.billed.start))
     lines = price_lines(priced, counting, coupons, s.currency)
@@ -156,8 +161,15 @@ def compose(bill: Bill, terms: Terms, *, without: Iterable[str] = ()) -> Compose
             discounts=counting,
         ),
         taken=taken,
-        discounts_left=remaining_after(s.discounts, coupons, bill.billed.start),
+        discounts_left=s.discounts
+        if bill.reason is BillingReason.SUBSCRIPTION_UPDATE
+        else remaining_after(s.discounts, coupons, bill.billed.start),
     )
+
+
+def _rates_of(item: InvoiceItem, owner: Subscription) -> Sequence[str]:
+    """Tax rates of an invoice item; a proration was given all of its own."""
+    return item.tax_rate_ids if item.proration else item.tax_rate_ids or owner.tax_rate_ids
 
 
 def _line(
@@ -181,8 +193,27 @@ def recurring_total(subscription: Subscription, terms: Terms, now: datetime) -> 
     """What each period costs once passing discounts are over: taxes included, less coupons that last for ever."""
     coupons = terms.coupons_of(subscription)
     lasting = [d for d in subscription.discounts if coupons[d.coupon_id].duration is Duration.FOREVER]
-    priced = [_line(item, subscription, subscription.current_period, terms, now) for item in subscription.items]
-    return sum(line.total for line in price_lines(priced, lasting, coupons, subscription.currency))
+    return sum(line.total for line in _whole_period(subscription, lasting, terms, now))
+
+
+def net_by_item(subscription: Subscription, terms: Terms, now: datetime) -> dict[str, int]:
+    """What each item costs in a whole period as things stand, discounts taken off, by item.
+
+    A coupon for a single invoice is left to that invoice.
+    """
+    coupons = terms.coupons_of(subscription)
+    counting = [
+        d for d in subscription.discounts if d.counts_at(now) and coupons[d.coupon_id].duration is not Duration.ONCE
+    ]
+    lines = _whole_period(subscription, counting, terms, now)
+    return {line.subscription_item_id or "": line.amount - line.discount_amount for line in lines}
+
+
+def _whole_period(
+    owner: Subscription, applied: Sequence[Discount], terms: Terms, now: datetime
+) -> tuple[InvoiceLine, ...]:
+    priced = [_line(item, owner, owner.current_period, terms, now) for item in owner.items]
+    return price_lines(priced, applied, terms.coupons_of(owner), owner.currency)
 
 
 async def reprice(conn: Connection, invoice: Invoice, lines: Sequence[InvoiceLine], now: datetime) -> Moved[Invoice]:

@@ -11,7 +11,7 @@ from gateway.domain.catalog import Price, Scope
 from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.ids import new_id
 from gateway.domain.period import Interval
-from gateway.domain.subscription import SubscriptionItem
+from gateway.domain.terms import SubscriptionItem
 from gateway.services import tax_rates as tax_rate_services
 
 ITEMS_MAX: Final = 20

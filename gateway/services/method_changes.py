@@ -5,13 +5,14 @@ goes on; from then on the new one pays, what is still owed included.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from chain.primitives import Address
 from gateway.db import setup_intents
 from gateway.db.engine import Connection
 from gateway.domain import charge_intent as intent_domain
-from gateway.domain import course
+from gateway.domain import course, plan_change
 from gateway.domain import setup_intent as setup_domain
 from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.errors import Conflict, InvalidRequest
@@ -53,7 +54,10 @@ async def ask(
             param=PARAM,
         )
     method = await setups.method_of(conn, subscription.scope, subscription.customer_id, method_id, param=PARAM)
-    for open_setup in await setup_intents.open_of_subscriptions(conn, [subscription.id], lock=True):
+    for read in await setup_intents.open_of_subscriptions(conn, [subscription.id], lock=True):
+        open_setup = changes.current(read)
+        if open_setup.status is setup_domain.Status.CANCELED:
+            continue
         if open_setup.payment_method_id == method.id:
             return subscription
         if open_setup.status is setup_domain.Status.PROCESSING:
@@ -63,12 +67,16 @@ async def ask(
                 param=PARAM,
             )
         changes.update(setup_domain.cancel(open_setup, StatusReason("another_wallet_named"), now))
-    if method.id == subscription.payment_method_id:
+    update = subscription.pending_update
+    if method.id == subscription.payment_method_id and update is None:
         if subscription.pending_setup_intent_id is None:
             return subscription
         return changes.update(course.await_setup(subscription, None, now))
     mandate = changes.insert(await setups.next_mandate(conn, gateway, subscription, method, now))
     setup = changes.insert(setups.begin(subscription, mandate, now))
+    if update is not None:
+        # The change that was waiting waits for this wallet now.
+        return changes.update(plan_change.propose(subscription, replace(update, setup_intent_id=setup.id), now))
     return changes.update(course.await_setup(subscription, setup.id, now))
 
 

@@ -10,7 +10,7 @@ from gateway.domain import invoice as invoice_domain
 from gateway.domain.catalog import Scope
 from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.subscription import Due, Status, Subscription, due, modifiable
-from gateway.services import billing, settings
+from gateway.services import billing, pending_updates, settings
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin
@@ -32,6 +32,7 @@ async def pause(
             code="subscription_not_pausable",
         )
     changes = Changes()
+    before = await pending_updates.withdraw(conn, before, now, changes)
     after = changes.update(course.pause(before, now))
     for draft in await invoices.unsettled_of(conn, [before.id], lock=True):
         if draft.status is invoice_domain.Status.DRAFT and draft.auto_advance:

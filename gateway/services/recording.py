@@ -5,7 +5,7 @@ the number of events.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,10 +22,12 @@ from gateway.domain.ids import new_id
 from gateway.domain.invoice import Invoice
 from gateway.domain.invoice_item import InvoiceItem
 from gateway.domain.mandate import Mandate, Status
+from gateway.domain.plan_change import OwnedItem
 from gateway.domain.refund import Refund
 from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import TERMINAL, Subscription
 from gateway.domain.tax import TaxRate
+from gateway.domain.terms import SubscriptionItem
 from gateway.domain.test_clock import TestClock
 from gateway.domain.transition import Moved
 from gateway.domain.webhook import Delivery
@@ -41,6 +43,7 @@ Recordable = (
     | PaymentMethod
     | Mandate
     | Subscription
+    | OwnedItem
     | Invoice
     | InvoiceItem
     | ChargeIntent
@@ -129,35 +132,59 @@ def _scope_order(scope: Scope) -> tuple[str, bool]:
     return scope.account_id, scope.livemode
 
 
-async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Recordable]) -> Related:
-    """Load, in bulk, the rows that rendering `values` needs beside them."""
-    price_ids: set[str] = set()
-    invoice_ids: set[str] = set()
-    mandate_ids: set[str] = set()
-    rate_ids: set[str] = set()
-    shown = list(values)
-    for value in shown:
+@dataclass(slots=True)
+class _Wanted:
+    """Ids of rows that renderings need."""
+
+    prices: set[str] = field(default_factory=set)
+    invoices: set[str] = field(default_factory=set)
+    mandates: set[str] = field(default_factory=set)
+    rates: set[str] = field(default_factory=set)
+
+    def add(self, value: Recordable) -> None:
+        """Take over what one object needs."""
         match value:
             case Subscription():
-                price_ids.update(item.price_id for item in value.items)
-                rate_ids.update(value.tax_rate_ids, *(item.tax_rate_ids for item in value.items))
-                if value.latest_invoice_id is not None:
-                    invoice_ids.add(value.latest_invoice_id)
-                if value.status in TERMINAL and value.mandate_id is not None:
-                    mandate_ids.add(value.mandate_id)
+                self._subscription(value)
+            case OwnedItem():
+                self._items([value.item])
             case Invoice():
-                price_ids.update(line.price_id for line in value.lines if line.price_id is not None)
-                invoice_ids.add(value.id)
+                self.prices.update(line.price_id for line in value.lines if line.price_id is not None)
+                self.invoices.add(value.id)
             case InvoiceItem():
-                price_ids.update(price_id for price_id in (value.price_id,) if price_id is not None)
-                rate_ids.update(value.tax_rate_ids)
+                self.prices.update(price_id for price_id in (value.price_id,) if price_id is not None)
+                self.rates.update(value.tax_rate_ids)
             case ChargeIntent() | SetupIntent():
-                if value.mandate_id is not None:
-                    mandate_ids.add(value.mandate_id)
+                self.mandates.update(mandate_id for mandate_id in (value.mandate_id,) if mandate_id is not None)
             case Mandate():
-                mandate_ids.add(value.id)
+                self.mandates.add(value.id)
             case _:
                 pass
+
+    def _subscription(self, value: Subscription) -> None:
+        self._items(value.items)
+        self.rates.update(value.tax_rate_ids)
+        if value.pending_update is not None:
+            self._items(value.pending_update.terms.items)
+            self.rates.update(value.pending_update.terms.tax_rate_ids)
+        if value.latest_invoice_id is not None:
+            self.invoices.add(value.latest_invoice_id)
+        if value.status in TERMINAL and value.mandate_id is not None:
+            self.mandates.add(value.mandate_id)
+
+    def _items(self, items: Iterable[SubscriptionItem]) -> None:
+        for item in items:
+            self.prices.add(item.price_id)
+            self.rates.update(item.tax_rate_ids)
+
+
+async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Recordable]) -> Related:
+    """Load, in bulk, the rows that rendering `values` needs beside them."""
+    shown = list(values)
+    wanted = _Wanted()
+    for value in shown:
+        wanted.add(value)
+    price_ids, invoice_ids, mandate_ids, rate_ids = wanted.prices, wanted.invoices, wanted.mandates, wanted.rates
     intents = await charge_intents.of_invoices(conn, sorted(invoice_ids)) if invoice_ids else {}
     agreed = await mandates.load(conn, sorted(mandate_ids)) if mandate_ids else {}
     return Related(

@@ -5,7 +5,7 @@ it means: doing it again finds nothing to do. Who sent the transaction does not 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -40,9 +40,10 @@ from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import TERMINAL, Subscription
 from gateway.domain.transition import Action, StatusReason
 from gateway.failpoints import Failpoint, failpoint
-from gateway.services import bookings, method_changes, settings
+from gateway.services import bookings, method_changes, plan_effects, settings
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
+from gateway.services.plan_effects import Signed
 from gateway.services.recording import Origin
 from gateway.services.settings import Policy
 
@@ -78,6 +79,7 @@ class _Books:
     tokens: Mapping[tuple[int, Address], Token]
     policies: Mapping[str, Policy]
     now: datetime
+    signed: list[Signed] = field(default_factory=list)
 
     def time_of(self, test_clock_id: str | None) -> datetime:
         """Time of an object: its test clock's, else the system's."""
@@ -121,6 +123,7 @@ async def settle(gateway: Gateway, *, chain_id: int, now: datetime, limit: int =
             _apply(books, log, changes)
         for charge in stranded:
             _release(books, charge, changes)
+        await plan_effects.apply_signed(conn, gateway, books.signed, changes)
         await _try_again(conn, unregistered, now, changes)
         await blocks.mark_settled(conn, [log.id for log in logs], now=now)
         await changes.write(conn, gateway, Origin(now))
@@ -258,6 +261,9 @@ def _set_up(books: _Books, mandate: Mandate, setup: SetupIntent, reason: StatusR
     changes.update(setup_domain.succeed(changes.current(setup), reason, now))
     subscription = changes.current(books.subscriptions[setup.subscription_id])
     if subscription.status in TERMINAL:
+        return
+    if subscription.pending_update is not None and subscription.pending_update.setup_intent_id == setup.id:
+        books.signed.append(Signed(subscription=subscription, mandate=changes.current(mandate), at=now))
         return
     if subscription.mandate_id != mandate.id:
         subscription = changes.update(course.draw_on(subscription, mandate.payment_method_id, mandate.id, now))

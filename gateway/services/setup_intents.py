@@ -9,7 +9,7 @@ from chain.primitives import Permit
 from gateway.db import accounts, catalog, charge_intents, mandates, setup_intents, subscriptions
 from gateway.db.engine import Connection
 from gateway.domain import charge_intent as charge_domain
-from gateway.domain import course
+from gateway.domain import course, plan_change
 from gateway.domain import metadata as merchant_metadata
 from gateway.domain import setup_intent as domain
 from gateway.domain.catalog import PaymentMethod, Price, Scope
@@ -20,6 +20,7 @@ from gateway.domain.mandate import Status as MandateStatus
 from gateway.domain.setup_intent import SetupIntent, Status
 from gateway.domain.subscription import Subscription, modifiable
 from gateway.domain.transition import Action, Moved, StatusReason
+from gateway.services import invoicing
 from gateway.services import mandates as mandate_services
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
@@ -143,13 +144,21 @@ async def _prices(conn: Connection, subscription: Subscription) -> Mapping[str, 
 async def next_mandate(
     conn: Connection, gateway: Gateway, subscription: Subscription, method: PaymentMethod, now: datetime
 ) -> Moved[Mandate]:
-    """A mandate for what is billed next. A period that is paid already is left out of it."""
-    prices = await _prices(conn, subscription)
-    total = sum(prices[item.price_id].unit_amount * item.quantity for item in subscription.items)
+    """A mandate for what is billed next, a change that waits for its signature and what is owed included.
+
+    A period that is paid already is left out of it.
+    """
+    update = subscription.pending_update
+    asked_for = subscription if update is None else plan_change.with_terms(subscription, update.terms)
+    terms = await invoicing.terms_of(conn, [asked_for], lock=False)
     open_intents = await charge_intents.open_of_subscriptions(conn, [subscription.id])
+    owed = [intent.amount for intent in open_intents if intent.status in charge_domain.PAYABLE]
+    total = max([invoicing.recurring_total(asked_for, terms, now), *owed])
     paid = subscription.period_index > 0 and not open_intents
     start = subscription.period_end if paid else None
-    return await mandate_services.ask(conn, gateway, subscription, method, total=total, start=start, now=now)
+    if update is not None:
+        start = plan_change.mandate_start(subscription, update, now)
+    return await mandate_services.ask(conn, gateway, asked_for, method, total=total, start=start, now=now)
 
 
 async def confirm(
@@ -279,7 +288,9 @@ async def cancel(
         )
     changes = Changes()
     canceled = changes.update(domain.cancel(intent, StatusReason("canceled_by_request"), now))
-    if subscription.pending_setup_intent_id == intent.id:
+    if subscription.pending_update is not None and subscription.pending_update.setup_intent_id == intent.id:
+        changes.update(plan_change.drop(subscription, now))
+    elif subscription.pending_setup_intent_id == intent.id:
         changes.update(course.await_setup(subscription, None, now))
     await changes.write(conn, gateway, origin)
     return canceled

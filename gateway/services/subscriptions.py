@@ -18,7 +18,7 @@ from gateway.domain.mandate import Mandate
 from gateway.domain.settings import AccountSettings
 from gateway.domain.subscription import CancellationReason, Subscription
 from gateway.domain.transition import Moved
-from gateway.services import beginnings, billing, invoicing, method_changes, setup_intents
+from gateway.services import beginnings, billing, invoicing, method_changes, plan_changes, setup_intents
 from gateway.services import discounts as discount_services
 from gateway.services import mandates as mandate_services
 from gateway.services import tax_rates as tax_rate_services
@@ -28,6 +28,7 @@ from gateway.services.discounts import DiscountRequest
 from gateway.services.gateway import Gateway
 from gateway.services.invoicing import Bill
 from gateway.services.items import NewItem, choose, common_interval
+from gateway.services.plan_changes import TermsRequest
 from gateway.services.recording import Origin
 
 AT_ONCE: Final = Schedule()
@@ -51,6 +52,11 @@ class SubscriptionChanges:
     cancel_at_period_end: bool = False
     details: CancellationDetails | None = None
     default_payment_method_id: str | None = None
+    terms: TermsRequest | None = None
+
+
+_ELSEWHERE: Final = frozenset({method_changes.PARAM, "terms"})
+"""Fields that other modules see to."""
 
 
 async def create(
@@ -242,6 +248,8 @@ async def update(
     if "cancel_at_period_end" in changes.given:
         at_period_end = changes.cancel_at_period_end
         ends_at = before.period_end if at_period_end else None
+    moved = Changes()
+    after = before
     changed = domain.change(
         before,
         description=changes.description if "description" in changes.given else before.description,
@@ -251,10 +259,13 @@ async def update(
         details=changes.details,
         now=now,
     )
-    moved = Changes()
-    after = moved.update(changed)
-    if method_changes.PARAM in changes.given:
-        wanted = changes.default_payment_method_id
+    if changes.given - _ELSEWHERE or not changes.given:
+        after = moved.update(changed)
+    wanted = changes.default_payment_method_id
+    if changes.terms is not None:
+        after = await plan_changes.change(conn, gateway, after, changes.terms, method_id=wanted, now=now, changes=moved)
+    is_asked = after.pending_setup_intent_id not in (None, before.pending_setup_intent_id)
+    if method_changes.PARAM in changes.given and not is_asked:
         after = await method_changes.ask(conn, gateway, after, wanted, now=now, changes=moved)
     await moved.write(conn, gateway, origin)
     return after

@@ -267,7 +267,7 @@ def _line(line: InvoiceLine, owner: Invoice, related: Related) -> LineObject:
 
 
 def _parent(line: InvoiceLine, owner: Invoice) -> LineParent:
-    if line.invoice_item_id is not None:
+    if line.invoice_item_id is not None and not line.proration:
         return LineParent(
             invoice_item_details=InvoiceItemParentDetails(
                 invoice_item=line.invoice_item_id, proration=line.proration, subscription=owner.subscription_id
@@ -276,7 +276,10 @@ def _parent(line: InvoiceLine, owner: Invoice) -> LineParent:
         )
     return LineParent(
         subscription_item_details=LineParentDetails(
-            subscription=owner.subscription_id, subscription_item=line.subscription_item_id or ""
+            invoice_item=line.invoice_item_id,
+            proration=line.proration,
+            subscription=owner.subscription_id,
+            subscription_item=line.subscription_item_id or "",
         ),
         type="subscription_item_details",
     )

@@ -14,6 +14,7 @@ from gateway.domain.discount import Coupon, CustomerDiscount, PromotionCode
 from gateway.domain.invoice import Invoice
 from gateway.domain.invoice_item import InvoiceItem
 from gateway.domain.mandate import Mandate
+from gateway.domain.plan_change import OwnedItem
 from gateway.domain.refund import Refund
 from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
@@ -42,6 +43,7 @@ DomainObject = (
     | PaymentMethod
     | Mandate
     | Subscription
+    | OwnedItem
     | Invoice
     | ChargeIntent
     | Charge
@@ -68,6 +70,7 @@ _SHAPES: Final[Mapping[type, tuple[str, _Shape]]] = {
     PaymentMethod: ("payment_method", catalog.payment_method),
     Mandate: ("mandate", mandate.mandate),
     Subscription: ("subscription", subscription.subscription),
+    OwnedItem: ("subscription_item", subscription.owned_item),
     Invoice: ("invoice", invoice.invoice),
     ChargeIntent: ("charge_intent", payments.charge_intent),
     Charge: ("charge", payments.charge),

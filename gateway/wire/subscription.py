@@ -7,7 +7,9 @@ from msgspec import Struct
 
 from gateway.domain.mandate import USABLE
 from gateway.domain.period import to_unix
-from gateway.domain.subscription import TERMINAL, Subscription, SubscriptionItem
+from gateway.domain.plan_change import OwnedItem
+from gateway.domain.subscription import TERMINAL, Subscription
+from gateway.domain.terms import SubscriptionItem
 from gateway.wire import catalog, pricing
 from gateway.wire.common import ListOf, Reason, reason, unix
 from gateway.wire.mandate import WalletCallObject, revocation
@@ -43,6 +45,21 @@ class AutomaticTax(Struct, frozen=True, kw_only=True):
     """There is no tax engine."""
 
     enabled: bool = False
+
+
+class PendingUpdateObject(Struct, frozen=True, kw_only=True):
+    """A change that waits for the wallet: `setup_intent` says what has to be signed."""
+
+    billing_cycle_anchor: int | None = None
+    default_tax_rates: Sequence[pricing.TaxRateObject]
+    discounts: Sequence[pricing.DiscountObject]
+    expires_at: int
+    proration_behavior: Literal["create_prorations", "none", "always_invoice"]
+    proration_date: int | None
+    setup_intent: str
+    subscription_items: Sequence[SubscriptionItemObject]
+    trial_end: int | None
+    trial_from_plan: bool | None = None
 
 
 class DanglingAllowance(Struct, frozen=True, kw_only=True):
@@ -86,6 +103,7 @@ class SubscriptionObject(Struct, frozen=True, kw_only=True):
     pause_collection: None = None
     paused_at: int | None
     pending_setup_intent: str | None
+    pending_update: PendingUpdateObject | None
     plan: catalog.PlanObject | None
     quantity: int | None
     schedule: str | None = None
@@ -108,7 +126,29 @@ def _dangling(value: Subscription, related: Related) -> DanglingAllowance | None
     )
 
 
+def _pending(value: Subscription, related: Related) -> PendingUpdateObject | None:
+    update = value.pending_update
+    if update is None:
+        return None
+    return PendingUpdateObject(
+        default_tax_rates=pricing.tax_rates(update.terms.tax_rate_ids, related),
+        discounts=[pricing.discount(part, value.customer_id, value.id) for part in update.terms.discounts],
+        expires_at=to_unix(update.expires_at),
+        proration_behavior=update.proration.value,
+        proration_date=unix(update.proration_at),
+        setup_intent=update.setup_intent_id,
+        subscription_items=[_item(item, value, related) for item in update.terms.items],
+        trial_end=unix(update.trial_end),
+    )
+
+
+def owned_item(value: OwnedItem, related: Related) -> SubscriptionItemObject:
+    """Render one item."""
+    return _item(value.item, value.owner, related)
+
+
 def _item(value: SubscriptionItem, owner: Subscription, related: Related) -> SubscriptionItemObject:
+    """Render an item; its periods are its subscription's."""
     price = related.prices.get(value.price_id)
     return SubscriptionItemObject(
         id=value.id,
@@ -161,6 +201,7 @@ def subscription(value: Subscription, related: Related) -> SubscriptionObject:
         metadata=value.metadata,
         paused_at=unix(value.paused_at),
         pending_setup_intent=value.pending_setup_intent_id,
+        pending_update=_pending(value, related),
         plan=only.plan if only is not None else None,
         quantity=only.quantity if only is not None else None,
         start_date=to_unix(value.start_at or value.anchor),

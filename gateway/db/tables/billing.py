@@ -127,6 +127,7 @@ subscriptions: Final = Table(
         server_default=CollectionMethod.CHARGE_AUTOMATICALLY.value,
     ),
     Column("days_until_due", Count, nullable=True),
+    document("pending_update", nullable=True),
 )
 of_tenant(subscriptions)
 due(subscriptions)
@@ -189,6 +190,7 @@ invoices: Final = Table(
 of_tenant(invoices)
 due(invoices)
 Index("ix_invoices_customer_id", invoices.c.customer_id, invoices.c.id)
+Index("ix_invoices_subscription_id", invoices.c.subscription_id, invoices.c.id)
 partial("ix_invoices_open", invoices, "account_id", "livemode", "id", where="status = 'open'")
 partial("ix_invoices_owed", invoices, "subscription_id", "id", where="status = 'open'")
 partial(
@@ -196,7 +198,7 @@ partial(
     invoices,
     "subscription_id",
     "period_index",
-    where="status <> 'void'",
+    where="status <> 'void' AND billing_reason <> 'subscription_update'",
     unique=True,
 )
 
@@ -220,6 +222,7 @@ invoice_lines: Final = Table(
     document("tax_amounts", initially="[]"),
 )
 Index("ix_invoice_lines_invoice_id", invoice_lines.c.invoice_id, invoice_lines.c.position)
+Index("ix_invoice_lines_subscription_item_id", invoice_lines.c.subscription_item_id, invoice_lines.c.period_end)
 
 invoice_sequences: Final = Table(
     "invoice_sequences",
