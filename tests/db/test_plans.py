@@ -9,11 +9,13 @@ from typing import Any
 from sqlalchemy import event, text
 
 from gateway.db import (
+    audits,
     blocks,
     catalog,
     charge_intents,
     charges,
     checkout_sessions,
+    drawing,
     events,
     invoices,
     mandates,
@@ -23,6 +25,7 @@ from gateway.db import (
     stranding,
     subscriptions,
     test_clocks,
+    timelines,
     transactions,
     webhooks,
 )
@@ -195,6 +198,15 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
         "recent blocks": lambda: blocks.recent(conn, 1, 300),
         "next on a clock": lambda: test_clocks.next_due(conn, f.numbered("clock", 2)),
         "busy clock": lambda: test_clocks.busy(conn, f.numbered("clock", 2)),
+        "subscriptions on a wallet": lambda: drawing.on_wallet(
+            conn, f.SCOPE, chain_id=f.CHAIN_ID, token=f.TOKEN, owner=f.some_address(7), limit=9
+        ),
+        "timeline": lambda: timelines.page(
+            conn, f.SCOPE, f.subscription(id=f.numbered("sub", 7), customer_id=f.numbered("cus", 8)), limit=9
+        ),
+        "audited charges": lambda: audits.charges_in(conn, 1, 300, 310),
+        "audited refunds": lambda: audits.refunds_in(conn, 1, 300, 310),
+        "first unsettled": lambda: audits.first_unsettled(conn, 1),
         "history": lambda: state_changes.of(conn, f.SCOPE, some),
         "events after": lambda: events.after_sequence(conn, f.SCOPE, 7, limit=50),
         "pending deliveries": lambda: webhooks.pending_of_events(conn, ["evt_1"]),
