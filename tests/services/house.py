@@ -107,11 +107,14 @@ class House:
         """A customer with a funded wallet opens a subscription; nothing is signed yet."""
         wallet = signer(0x1000 + number)
         self.wallets[wallet.address] = wallet
-        self.chain.fund(token, wallet.address, balance, allowance)
-        self.chain.mine(timestamp=self.chain.head_timestamp + 1)
+        await self.give(wallet, token, balance, allowance)
         customer = factories.customer(id=factories.numbered("cus", number), test_clock_id=test_clock_id)
         method = factories.payment_method(
-            id=factories.numbered("pm", number), customer_id=customer.id, owner=wallet.address, token=token
+            id=factories.numbered("pm", number),
+            customer_id=customer.id,
+            owner=wallet.address,
+            token=token,
+            spender=self.gateway.networks[self.chain.chain_id].contract,
         )
         async with self.gateway.books.write() as conn:
             await catalog.add_customers(conn, [customer])
@@ -127,6 +130,11 @@ class House:
                 origin=self.origin,
                 **options,
             )
+
+    async def give(self, wallet: DevelopmentSigner, token: Address, balance: int, allowance: int | None) -> None:
+        """Let a wallet hold so much, and allow our contract so much (default: the same), on the chain."""
+        self.chain.fund(token, wallet.address, balance, allowance)
+        self.chain.mine(timestamp=self.chain.head_timestamp + 1)
 
     async def sign(self, subscription: Subscription, permit: Permit | None = None) -> ChargeIntent:
         """The wallet signs the mandate, and the intent is confirmed with it."""
