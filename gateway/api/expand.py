@@ -131,6 +131,7 @@ _FIELDS: Final[Mapping[str, Any]] = {
         "latest_invoice": "invoice",
         "mandate": "mandate",
         "pending_setup_intent": "setup_intent",
+        "pending_update": {"discounts": _DISCOUNT, "setup_intent": "setup_intent", "subscription_items": _ITEM},
         "plan": _PRICE,
         "test_clock": "test_helpers.test_clock",
     },
@@ -149,6 +150,8 @@ _FIELDS: Final[Mapping[str, Any]] = {
         "test_clock": "test_helpers.test_clock",
     },
     "account_settings": {},
+    "discount": _DISCOUNT,
+    "subscription_item": {**_ITEM, "subscription": "subscription", "tax_rates": {}},
     "setup_intent": {
         "customer": "customer",
         "mandate": "mandate",

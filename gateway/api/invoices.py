@@ -5,10 +5,12 @@ from typing import Any, Final, Literal
 
 from msgspec import UNSET, UnsetType
 
+from gateway.api import term_changes
 from gateway.api.endpoint import UPDATE, Call, Endpoint, Retrieve, reads, writes
 from gateway.api.fields import Id, Metadata, Text, given, known
 from gateway.api.forms import Params
 from gateway.api.pagination import ListParams
+from gateway.api.subscription_params import PreviewDetails
 from gateway.db import invoices
 from gateway.db.pages import Page
 from gateway.domain.errors import NotFound, PaymentFailed
@@ -49,6 +51,7 @@ class PreviewInvoice(Params, frozen=True, kw_only=True):
 
     subscription: Id | None = None
     customer: Id | None = None
+    subscription_details: PreviewDetails | None = None
 
 
 async def _by_hand(call: Call, use_case: Callable[..., Awaitable[Invoice]]) -> Invoice:
@@ -86,13 +89,17 @@ async def listed(call: Call, query: ListInvoices) -> Page[Invoice]:
 @writes("/v1/invoices/create_preview", kind=_KIND, params=PreviewInvoice, answer=InvoiceObject)
 async def create_preview(call: Call, body: PreviewInvoice) -> Invoice:
     """Preview the next invoice of a subscription; nothing is written down."""
-    return await previews.upcoming(
-        call.conn,
-        scope=call.scope,
-        subscription_id=body.subscription,
-        customer_id=body.customer,
-        now=await times.of_subscription(call.conn, call.scope, body.subscription or "", call.now),
-    )
+    details = body.subscription_details
+    with term_changes.named_in("subscription_details", body.subscription_details):
+        return await previews.upcoming(
+            call.conn,
+            call.gateway,
+            scope=call.scope,
+            subscription_id=body.subscription,
+            customer_id=body.customer,
+            request=None if details is None else term_changes.previewed(details),
+            now=await times.of_subscription(call.conn, call.scope, body.subscription or "", call.now),
+        )
 
 
 @writes(

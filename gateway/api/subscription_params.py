@@ -104,6 +104,9 @@ class ItemChangeParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tax_rates: list[Id] | UnsetType | None = UNSET
 
 
+PendingBehavior = Literal["pending_if_incomplete", "error_if_incomplete"]
+"""Whether a change that needs the wallet's signature waits for it, or is refused."""
+
 ProrationBehaviorName = Literal["create_prorations", "none", "always_invoice"]
 
 
@@ -119,7 +122,18 @@ class UpdateSubscription(Params, frozen=True, kw_only=True):
     items: list[ItemChangeParams] | UnsetType = UNSET
     proration_behavior: ProrationBehaviorName = "create_prorations"
     proration_date: UnixTime | None = None
+    payment_behavior: PendingBehavior = "pending_if_incomplete"
     discounts: list[DiscountParams] | UnsetType | None = UNSET
+    default_tax_rates: list[Id] | UnsetType | None = UNSET
+    trial_end: UnixTime | Literal["now"] | UnsetType = UNSET
+
+
+class PreviewDetails(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A change to look at beforehand, as `subscriptions.update` takes it."""
+
+    items: list[ItemChangeParams] | UnsetType = UNSET
+    proration_behavior: ProrationBehaviorName = "create_prorations"
+    proration_date: UnixTime | None = None
     default_tax_rates: list[Id] | UnsetType | None = UNSET
     trial_end: UnixTime | Literal["now"] | UnsetType = UNSET
 

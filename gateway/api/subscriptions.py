@@ -6,6 +6,7 @@ from typing import Any, Final
 from msgspec import UnsetType
 
 from gateway.api import term_changes
+from gateway.api.deleted import DeletedObject
 from gateway.api.endpoint import DELETE, UPDATE, Call, Endpoint, Retrieve, reads, writes
 from gateway.api.fields import given, metadata
 from gateway.api.subscription_params import (
@@ -28,6 +29,7 @@ from gateway.services import contacts, pauses, tax_rates, times
 from gateway.services import subscriptions as services
 from gateway.services.catalog import CustomerFields
 from gateway.services.items import NewItem
+from gateway.services.plan_changes import TermsRequest
 from gateway.services.subscriptions import PaymentBehavior, SubscriptionChanges
 from gateway.wire.subscription import SubscriptionObject
 
@@ -239,6 +241,24 @@ async def cancel(call: Call, body: CancelSubscription) -> Subscription:
     return await _cancel(call, body)
 
 
+@writes(
+    "/v1/subscriptions/{id:str}/discount",
+    kind="discount",
+    params=Retrieve,
+    answer=DeletedObject,
+    methods=DELETE,
+    rings=_RINGS,
+)
+async def delete_discount(call: Call, _: Retrieve) -> DeletedObject:
+    """Take all discounts from a subscription, if its wallet has allowed what it costs without them."""
+    before = await _found(call)
+    if not before.discounts:
+        raise NotFound("discount", call.id)
+    terms = TermsRequest(discounts=(), waits=False)
+    await _change(call, call.id, SubscriptionChanges(given=frozenset({"terms"}), terms=terms))
+    return DeletedObject(id=before.discounts[0].id, object="discount")
+
+
 @writes("/v1/subscriptions/{id:str}/pause", kind=_KIND, params=Retrieve, answer=SubscriptionObject, rings=_RINGS)
 async def pause(call: Call, _: Retrieve) -> Subscription:
     """Bill and pull nothing until it is resumed."""
@@ -289,4 +309,14 @@ async def listed(call: Call, query: ListSubscriptions) -> Page[Subscription]:
     )
 
 
-ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (create, retrieve, update, delete, cancel, pause, resume, listed)
+ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
+    create,
+    retrieve,
+    update,
+    delete,
+    delete_discount,
+    cancel,
+    pause,
+    resume,
+    listed,
+)

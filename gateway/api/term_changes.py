@@ -1,11 +1,12 @@
 """From what a request says about items, discounts, tax rates and a trial's end to the change that is asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
-from gateway.api.subscription_params import DiscountParams, ItemChangeParams, UpdateSubscription
-from gateway.domain.errors import InvalidRequest
+from gateway.api.subscription_params import DiscountParams, ItemChangeParams, PreviewDetails, UpdateSubscription
+from gateway.domain.errors import DomainError, InvalidRequest
 from gateway.domain.period import from_unix
 from gateway.domain.proration import ProrationBehavior
 from gateway.services.discounts import DiscountRequest
@@ -77,4 +78,42 @@ def terms_request(body: UpdateSubscription) -> TermsRequest | None:
         ends_trial=body.trial_end == "now",
         proration=ProrationBehavior(body.proration_behavior),
         prorated_at=None if body.proration_date is None else from_unix(body.proration_date),
+        waits=body.payment_behavior == "pending_if_incomplete",
+    )
+
+
+def previewed(body: PreviewDetails) -> TermsRequest:
+    """A change that is only looked at."""
+    rates = body.default_tax_rates
+    return TermsRequest(
+        items=None if isinstance(body.items, UnsetType) else item_changes(body.items),
+        tax_rate_ids=None if isinstance(rates, UnsetType) else rates or (),
+        trial_end=from_unix(body.trial_end) if isinstance(body.trial_end, int) else None,
+        ends_trial=body.trial_end == "now",
+        proration=ProrationBehavior(body.proration_behavior),
+        prorated_at=None if body.proration_date is None else from_unix(body.proration_date),
+    )
+
+
+@contextmanager
+def named_in(outer: str, params: Struct | None) -> Iterator[None]:
+    """Name the fields of `params`, which stand inside of `outer`, as the request calls them."""
+    try:
+        yield
+    except DomainError as refused:
+        name, bracket, rest = (refused.param or "").partition("[")
+        if params is not None and name in params.__struct_fields__:
+            refused.param = f"{outer}[{name}]{bracket}{rest}"
+        raise
+
+
+def of_items(
+    items: Sequence[ItemChange], behavior: str, date: int | None, *, payment_behavior: str = "pending_if_incomplete"
+) -> TermsRequest:
+    """A change of nothing but items."""
+    return TermsRequest(
+        items=items,
+        proration=ProrationBehavior(behavior),
+        prorated_at=None if date is None else from_unix(date),
+        waits=payment_behavior == "pending_if_incomplete",
     )

@@ -74,7 +74,8 @@ async def resolve(
     prices = await catalog.get_prices(conn, subscription.scope, [item.price_id for item in items])
     await _check_prices(conn, subscription, items, asked, prices)
     rate_ids = [rate_id for change in asked.values() for rate_id in change.tax_rate_ids or ()]
-    await tax_rates.usable(conn, subscription.scope, rate_ids, param="items")
+    param = wanted[0].named("tax_rates") if len(wanted) == 1 else "items"
+    await tax_rates.usable(conn, subscription.scope, rate_ids, param=param)
     return items, prices
 
 

@@ -45,6 +45,7 @@ class TermsRequest:
 
     Attributes:
         ends_trial: the trial ends now; `trial_end` gives it another end.
+        waits: a change that needs the wallet's signature waits for it; otherwise it is refused.
     """
 
     items: Sequence[ItemChange] | None = None
@@ -54,6 +55,7 @@ class TermsRequest:
     ends_trial: bool = False
     proration: ProrationBehavior = ProrationBehavior.CREATE_PRORATIONS
     prorated_at: datetime | None = None
+    waits: bool = True
 
     @property
     def moves_trial(self) -> bool:
@@ -212,15 +214,28 @@ async def change(
     resolved = replace(resolved, change=replace(resolved.change, subscription=s))
     if resolved.is_nothing:
         return s
-    mandate = (await mandates.load(conn, [s.mandate_id])).get(s.mandate_id) if s.mandate_id is not None else None
-    if _fits(gateway, resolved, mandate):
+    mandate = await mandate_of(conn, s)
+    if fits(gateway, resolved, mandate):
         return await _at_once(conn, gateway, resolved, changes)
     if s.period_index == 0 and (mandate is None or mandate.status is MandateStatus.PENDING):
         return await _ask_anew(conn, gateway, resolved, method_id, changes)
+    if not request.waits:
+        raise InvalidRequest(
+            f"This change of subscription '{s.id}' needs the wallet's signature: it costs more than the wallet has "
+            "allowed, or bills at other times. Use payment_behavior=pending_if_incomplete.",
+            code="signature_required",
+            param="payment_behavior",
+        )
     return await _propose(conn, gateway, resolved, method_id, changes)
 
 
-def _fits(gateway: Gateway, resolved: Resolved, mandate: Mandate | None) -> bool:
+async def mandate_of(conn: Connection, subscription: Subscription) -> Mandate | None:
+    """The mandate that a subscription draws on."""
+    wanted = subscription.mandate_id
+    return None if wanted is None else (await mandates.load(conn, [wanted])).get(wanted)
+
+
+def fits(gateway: Gateway, resolved: Resolved, mandate: Mandate | None) -> bool:
     """Whether what the wallet has signed, if it has, is enough: for the amount, the grid, and from when on."""
     s, terms = resolved.change.subscription, resolved.change.terms
     if resolved.after == 0 or s.collection_method is CollectionMethod.SEND_INVOICE:

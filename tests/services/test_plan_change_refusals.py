@@ -30,7 +30,7 @@ async def house(books: Books) -> House:
         (ItemChange(price_id=EUROS), InvalidRequest, "items[0][price]"),
         (ItemChange(price_id=YEARLY), InvalidRequest, "items"),
         (ItemChange(price_id=SMALL, quantity=0), InvalidRequest, "items[0][quantity]"),
-        (ItemChange(price_id=SMALL, tax_rate_ids=["txr_x"]), NotFound, "items"),
+        (ItemChange(price_id=SMALL, tax_rate_ids=["txr_x"]), NotFound, "items[0][tax_rates]"),
     ],
     ids=lambda value: value.param if isinstance(value, ItemChange) else None,
 )
