@@ -57,6 +57,9 @@ contract RevokeUnregisteredTest is DuesTest {
         vm.assertEq(r.payer, payer, "payer");
         vm.assertEq(r.planId, 0, "no plan");
         vm.assertEq(r.start, 0, "no start");
+        vm.assertEq(r.periods, 0, "no periods");
+        vm.assertEq(r.newestSpent, 4095, "the mark of a cancel");
+        vm.assertEq(r.spentBefore, 0, "nothing spent");
         vm.assertTrue(r.canceled, "canceled");
     }
 
