@@ -45,7 +45,7 @@ def _any_of_json(element: _AnyOf, compiler: Any, **kw: Any) -> str:
     return f"({compiler.process(left, **kw)} IN (SELECT value FROM json_each({compiler.process(right, **kw)})))"  # noqa: S608 - compiled
 
 
-def any_of(target: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+def any_of(target: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
     """Whether the column has one of the values; an index on the column serves it."""
     return _AnyOf(target, bindparam(None, list(values), ArrayParameter(target.type), unique=True))
 

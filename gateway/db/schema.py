@@ -4,7 +4,19 @@ from typing import Final
 
 from sqlalchemy import MetaData
 
-from gateway.db.tables import base, billing, chain, checkouts, events, mails, merchants, pricing, setups, transfers
+from gateway.db.tables import (
+    base,
+    billing,
+    chain,
+    checkouts,
+    events,
+    mails,
+    merchants,
+    metering,
+    pricing,
+    setups,
+    transfers,
+)
 
 metadata: Final[MetaData] = base.metadata
 
@@ -37,6 +49,9 @@ coupons = pricing.coupons
 promotion_codes = pricing.promotion_codes
 invoice_items = pricing.invoice_items
 balance_transactions = pricing.balance_transactions
+
+meters = metering.meters
+meter_events = metering.meter_events
 
 event_sequences = events.event_sequences
 event_log = events.events

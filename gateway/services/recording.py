@@ -22,6 +22,7 @@ from gateway.domain.ids import new_id
 from gateway.domain.invoice import Invoice
 from gateway.domain.invoice_item import InvoiceItem
 from gateway.domain.mandate import Mandate, Status
+from gateway.domain.metering import Meter
 from gateway.domain.plan_change import OwnedItem
 from gateway.domain.refund import Refund
 from gateway.domain.setup_intent import SetupIntent
@@ -56,6 +57,7 @@ Recordable = (
     | SetupIntent
     | CheckoutSession
     | TestClock
+    | Meter
 )
 """Kinds of objects that events are about."""
 

@@ -14,6 +14,7 @@ from gateway.domain.discount import Coupon, CustomerDiscount, PromotionCode
 from gateway.domain.invoice import Invoice
 from gateway.domain.invoice_item import InvoiceItem
 from gateway.domain.mandate import Mandate
+from gateway.domain.metering import Meter
 from gateway.domain.plan_change import OwnedItem
 from gateway.domain.refund import Refund
 from gateway.domain.setup_intent import SetupIntent
@@ -26,6 +27,7 @@ from gateway.wire import (
     checkout,
     invoice,
     mandate,
+    metering,
     payments,
     pricing,
     refund,
@@ -58,6 +60,7 @@ DomainObject = (
     | TestClock
     | SetupIntent
     | CheckoutSession
+    | Meter
 )
 
 _Shape = Callable[[Any, Related], msgspec.Struct]
@@ -83,6 +86,7 @@ _SHAPES: Final[Mapping[type, tuple[str, _Shape]]] = {
     BalanceTransaction: ("customer_balance_transaction", pricing.balance_transaction),
     SetupIntent: ("setup_intent", setup_intent.setup_intent),
     CheckoutSession: ("checkout.session", checkout.checkout_session),
+    Meter: ("billing.meter", metering.meter),
     WebhookEndpoint: ("webhook_endpoint", webhook.webhook_endpoint),
     TestClock: ("test_helpers.test_clock", webhook.clock),
 }

@@ -19,6 +19,7 @@ from gateway.db import (
     events,
     invoices,
     mandates,
+    meters,
     refunds,
     stalled,
     state_changes,
@@ -35,6 +36,7 @@ from gateway.db.pages import PageRequest
 from gateway.domain.charge import Status as ChargeStatus
 from gateway.domain.events import EventType
 from gateway.domain.invoice import Status
+from gateway.domain.metering import Aggregation, Meter, MeterEvent, Window
 from gateway.domain.refund import Status as RefundStatus
 from gateway.domain.subscription import Status as SubscriptionStatus
 from gateway.domain.webhook import DeliveryStatus
@@ -46,7 +48,7 @@ LATER = f.NOW + timedelta(days=300)
 GROWING = (
     "customers|payment_methods|mandates|subscriptions|subscription_items|invoices|invoice_lines|charge_intents|charges"
     "|events|deliveries|delivery_attempts|state_changes|chain_transactions|transaction_attempts|blocks|chain_logs"
-    "|refunds|token_transfers|checkout_sessions"
+    "|refunds|token_transfers|checkout_sessions|meter_events"
 )
 # SQLite says SCAN also when it walks a partial index that holds only what is asked for.
 PARTIAL = (
@@ -117,6 +119,36 @@ async def fill(books: Books) -> None:
                 ),
             )
         await fill_events(conn)
+        await fill_usage(conn)
+
+
+async def fill_usage(conn: Connection) -> None:
+    """A meter of each kind, and events of many customers."""
+    for n, formula in enumerate(Aggregation, start=1):
+        meter = Meter(
+            id=f.numbered("mtr", n),
+            scope=f.SCOPE,
+            created_at=f.NOW,
+            updated_at=f.NOW,
+            display_name="Calls",
+            event_name=f"calls_{n}",
+            aggregation=formula,
+        )
+        await meters.shelf.add(conn, [meter])
+    told = [
+        MeterEvent(
+            id=f.numbered("mevt", n),
+            scope=f.SCOPE,
+            created_at=f.NOW,
+            meter_id=f.numbered("mtr", 1 + n % 3),
+            customer_id=f.numbered("cus", 1 + n % 40),
+            identifier=f"call-{n}",
+            value=n,
+            happened_at=f.NOW + timedelta(minutes=n),
+        )
+        for n in range(1, ROWS + 1)
+    ]
+    await meters.event_shelf.add(conn, told)
 
 
 async def fill_events(conn: Connection) -> None:
@@ -171,6 +203,12 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
             subscription_id=f.numbered("sub", 7),
             payment_method_id=f.numbered("pm", 8),
         ),
+        "usage of periods": lambda: meters.usage(
+            conn,
+            [Window(f.numbered("mtr", n), f.numbered("cus", 8), f.NOW, LATER) for n in range(1, 4)],
+        ),
+        "a meter by its events": lambda: meters.by_event_name(conn, f.SCOPE, "calls_1"),
+        "an event by identifier": lambda: meters.event_by_identifier(conn, f.SCOPE, "call-7"),
         "open invoices": lambda: invoices.open_of(conn, some, lock=True),
         "invoices by id": lambda: invoices.load(conn, [f.numbered("in", 7)], lock=True),
         "intents of invoices": lambda: charge_intents.of_invoices(conn, [f.numbered("in", 7)], lock=True),
