@@ -57,7 +57,15 @@ from tests.basics import (
     some_hash,
     some_mandate_id,
 )
-from tests.happenings import charged, checkout_session, clock, delivery, header, position, webhook_endpoint
+from tests.happenings import (
+    charged,
+    checkout_session,
+    clock,
+    delivery,
+    header,
+    position,
+    webhook_endpoint,
+)
 
 __all__ = [
     "ACCOUNT_ID",

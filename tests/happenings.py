@@ -9,10 +9,28 @@ from chain.primitives import (
     LogPosition,
 )
 from gateway.domain import checkout as checkouts
+from gateway.domain import push as pushes
 from gateway.domain import test_clock as clocks
+from gateway.domain.mail import Mail
+from gateway.domain.settings import MailKind
 from gateway.domain.transition import StatusReason
 from gateway.domain.webhook import Delivery, WebhookEndpoint
-from tests.basics import CLOCK_ID, ENDPOINT_ID, NOW, ONCHAIN_ID, PRICE_ID, SCOPE, numbered, some_hash
+from tests.basics import (
+    CHAIN_ID,
+    CLOCK_ID,
+    CUSTOMER_ID,
+    ENDPOINT_ID,
+    INVOICE_ID,
+    NOW,
+    ONCHAIN_ID,
+    PAYEE,
+    PRICE_ID,
+    SCOPE,
+    TOKEN,
+    WALLET,
+    numbered,
+    some_hash,
+)
 
 
 def clock(**changes: Any) -> clocks.TestClock:
@@ -45,6 +63,20 @@ def delivery(**changes: Any) -> Delivery:
         event_id=numbered("evt", 1),
         endpoint_id=ENDPOINT_ID,
         created_at=NOW,
+        next_attempt_at=NOW,
+    )
+    return replace(made, **changes)
+
+
+def mail(**changes: Any) -> Mail:
+    made = Mail(
+        id=numbered("mail", 1),
+        scope=SCOPE,
+        kind=MailKind.RECEIPT,
+        dedupe_key="receipt:evt_1",
+        created_at=NOW,
+        object_id=INVOICE_ID,
+        customer_id=CUSTOMER_ID,
         next_attempt_at=NOW,
     )
     return replace(made, **changes)
@@ -96,5 +128,28 @@ def checkout_session(**changes: Any) -> checkouts.CheckoutSession:
             recurring=1000,
             interval="month",
         ),
+    )
+    return replace(made, **changes)
+
+
+def push_payment(**changes: Any) -> pushes.PushPayment:
+    """What a stranger sent, in doubt."""
+    made = pushes.PushPayment(
+        id=numbered("push", 1),
+        scope=SCOPE,
+        status=pushes.Status.UNMATCHED,
+        reason=StatusReason("unknown_payer"),
+        created_at=NOW,
+        chain_id=CHAIN_ID,
+        token=TOKEN,
+        sender=WALLET,
+        recipient=PAYEE,
+        token_amount=10_000_000,
+        amount=1000,
+        currency="usd",
+        transaction_hash=some_hash("push"),
+        block_number=7,
+        block_hash=some_hash(7),
+        log_index=1,
     )
     return replace(made, **changes)

@@ -11,6 +11,7 @@ from gateway.db import (
     checkout_sessions,
     invoices,
     mandates,
+    pushes,
     refunds,
     setup_intents,
     subscriptions,
@@ -24,6 +25,7 @@ from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.checkout import CheckoutSession
 from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate
+from gateway.domain.push import PushPayment
 from gateway.domain.refund import Refund
 from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
@@ -69,6 +71,7 @@ _ORDER: Sequence[tuple[type, Callable[..., Awaitable[None]]]] = (
     (ChargeIntent, _moved(charge_intents.add_many)),
     (Charge, _moved(charges.add_many)),
     (Refund, _moved(refunds.add_many)),
+    (PushPayment, _moved(pushes.add_many)),
     (CheckoutSession, _moved(checkout_sessions.add_many)),
     (WebhookEndpoint, _endpoints),
 )

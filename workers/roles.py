@@ -17,8 +17,10 @@ from gateway.services import (
     collection,
     housekeeping,
     indexing,
+    pushes,
     reconciliation,
     registrations,
+    reminders,
     settlement,
     submission,
     test_clocks,
@@ -93,6 +95,7 @@ def _billing(bench: Bench) -> _Steps:
     async def step() -> int:
         now = bench.clock()
         renewed = await billing.renew_due(bench.gateway, now=now, limit=BATCH)
+        renewed += await reminders.chase_due(bench.gateway, now=now, limit=BATCH)
         expired = await checkout.expire_due(bench.gateway, now=now, limit=BATCH)
         return renewed + expired + await billing.finalize_due(bench.gateway, now=now, limit=BATCH)
 
@@ -147,6 +150,7 @@ def _indexer(bench: Bench) -> _Steps:
             now = bench.clock()
             read = await indexing.converge(bench.gateway, chain, now=now)
             settled = await settlement.settle(bench.gateway, chain_id=chain_id, now=now, limit=BATCH)
+            settled += await pushes.watch(bench.gateway, chain, now=now)
             return read + settled + await transfers.watch(bench.gateway, chain, now=now)
 
         yield f"{INDEXER} {chain_id}", step, bench.gateway.networks[chain_id].is_local

@@ -173,6 +173,7 @@ _FIELDS: Final[Mapping[str, Any]] = {
         "payment_method": "payment_method",
         "subscription": "subscription",
     },
+    "push_payment": {"customer": "customer", "test_clock": "test_helpers.test_clock"},
     "refund": {
         "charge": "charge",
         "charge_intent": "charge_intent",

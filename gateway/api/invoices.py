@@ -16,7 +16,7 @@ from gateway.db.pages import Page
 from gateway.domain.errors import NotFound, PaymentFailed
 from gateway.domain.invoice import Invoice, Status
 from gateway.services import invoices as services
-from gateway.services import payers, previews, times
+from gateway.services import payers, previews, sending, times
 from gateway.services.invoices import InvoiceChanges
 from gateway.wire.invoice import InvoiceObject
 
@@ -176,6 +176,12 @@ async def mark_uncollectible(call: Call, _: Retrieve) -> Invoice:
     return await _by_hand(call, services.mark_uncollectible)
 
 
+@writes("/v1/invoices/{id:str}/send", kind=_KIND, params=Retrieve, answer=InvoiceObject, rings=_RINGS)
+async def send(call: Call, _: Retrieve) -> Invoice:
+    """Send an open invoice, or send it again; from then on a transfer of the customer's own can pay it."""
+    return await _by_hand(call, sending.send)
+
+
 ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     create_preview,
     retrieve,
@@ -185,4 +191,5 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     pay,
     void,
     mark_uncollectible,
+    send,
 )

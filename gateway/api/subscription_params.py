@@ -59,7 +59,8 @@ class CreateSubscription(Params, frozen=True, kw_only=True):
     items: list[ItemParams]
     default_payment_method: Id | None = None
     payment_behavior: Literal["allow_incomplete", "default_incomplete"] = "allow_incomplete"
-    collection_method: Literal["charge_automatically"] = "charge_automatically"
+    collection_method: Literal["charge_automatically", "send_invoice"] = "charge_automatically"
+    days_until_due: int | None = None
     description: Text | None = None
     metadata: Metadata = None
     cancel_at: UnixTime | None = None
@@ -119,6 +120,8 @@ class UpdateSubscription(Params, frozen=True, kw_only=True):
     cancel_at_period_end: bool | UnsetType = UNSET
     cancellation_details: FeedbackParams | UnsetType = UNSET
     default_payment_method: Id | UnsetType | None = UNSET
+    collection_method: Literal["charge_automatically", "send_invoice"] | UnsetType = UNSET
+    days_until_due: int | UnsetType = UNSET
     items: list[ItemChangeParams] | UnsetType = UNSET
     proration_behavior: ProrationBehaviorName = "create_prorations"
     proration_date: UnixTime | None = None

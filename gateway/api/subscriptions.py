@@ -24,10 +24,11 @@ from gateway.domain.beginning import AnchorConfig, Schedule
 from gateway.domain.cancellation import CancellationDetails, CancellationFeedback
 from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.period import from_unix
-from gateway.domain.subscription import CancellationReason, Status, Subscription
+from gateway.domain.subscription import CancellationReason, CollectionMethod, Status, Subscription
 from gateway.services import contacts, pauses, tax_rates, times
 from gateway.services import subscriptions as services
 from gateway.services.catalog import CustomerFields
+from gateway.services.collection_methods import CollectionChange
 from gateway.services.items import NewItem
 from gateway.services.plan_changes import TermsRequest
 from gateway.services.subscriptions import PaymentBehavior, SubscriptionChanges
@@ -75,6 +76,8 @@ async def create(call: Call, body: CreateSubscription) -> Subscription:
         schedule=_schedule(body),
         discounts=term_changes.discount_requests(body.discounts or ()),
         default_tax_rate_ids=tax_rates.distinct(body.default_tax_rates or (), param="default_tax_rates"),
+        collection_method=CollectionMethod(body.collection_method),
+        days_until_due=body.days_until_due,
         now=await times.of_customer(call.conn, call.scope, customer_id, call.now),
         origin=call.origin,
     )
@@ -192,9 +195,20 @@ async def update(call: Call, body: UpdateSubscription) -> Subscription:
         cancel_at_period_end=body.cancel_at_period_end is True,
         details=None if isinstance(details, UnsetType) else _details(details),
         default_payment_method_id=body.default_payment_method or None,
+        collection=_collection(body),
         terms=terms,
     )
     return await _change(call, call.id, changes)
+
+
+def _collection(body: UpdateSubscription) -> CollectionChange | None:
+    method, days = body.collection_method, body.days_until_due
+    if isinstance(method, UnsetType) and isinstance(days, UnsetType):
+        return None
+    return CollectionChange(
+        method=None if isinstance(method, UnsetType) else CollectionMethod(method),
+        days_until_due=None if isinstance(days, UnsetType) else days,
+    )
 
 
 def _details(params: FeedbackParams) -> CancellationDetails:

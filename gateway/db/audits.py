@@ -4,15 +4,17 @@ from typing import Final
 
 from sqlalchemy import exists, func, select, text
 
-from gateway.db import bulk, charges, keys, refunds, schema
+from gateway.db import bulk, charges, keys, pushes, refunds, schema
 from gateway.db.engine import Connection
 from gateway.domain.charge import Charge
 from gateway.domain.charge import Status as ChargeStatus
 from gateway.domain.invoice import Status as InvoiceStatus
+from gateway.domain.push import PushPayment
 from gateway.domain.refund import Refund
 
 _CHARGES: Final = schema.charges
 _REFUNDS: Final = schema.refunds
+_PUSHES: Final = schema.push_payments
 _LOGS: Final = schema.chain_logs
 _INVOICES: Final = schema.invoices
 _CURSORS: Final = schema.audit_cursors
@@ -65,6 +67,12 @@ async def refunds_in(conn: Connection, chain_id: int, first: int, last: int) -> 
         _REFUNDS.c.block_number.between(first, last),
     )
     return list((await refunds.load(conn, (await conn.execute(query)).scalars())).values())
+
+
+async def pushes_in(conn: Connection, chain_id: int, first: int, last: int) -> list[PushPayment]:
+    """For workers: what customers sent in these blocks, both included."""
+    query = select(_PUSHES.c.id).where(_PUSHES.c.chain_id == chain_id, _PUSHES.c.block_number.between(first, last))
+    return list((await pushes.load(conn, (await conn.execute(query)).scalars())).values())
 
 
 async def unbacked_invoices(conn: Connection, *, after: str, limit: int) -> tuple[list[str], str | None]:

@@ -189,6 +189,21 @@ async def find_charged(
     return {(row.mandate_id, row.period): _stored(row) for row in await conn.execute(query)}
 
 
+async def charged_in(conn: Connection, chain_id: int, numbers: Iterable[int]) -> list[Charged]:
+    """Collections that were seen in these blocks, in the order of the chain."""
+    query = (
+        select(_LOGS)
+        .where(
+            _LOGS.c.chain_id == chain_id,
+            keys.any_of(_LOGS.c.block_number, numbers),
+            _LOGS.c.kind == LogKind.CHARGED,
+        )
+        .order_by(_LOGS.c.block_number, _LOGS.c.log_index)
+    )
+    events = [_stored(row).event for row in await conn.execute(query)]
+    return [event for event in events if isinstance(event, Charged)]
+
+
 async def of_mandates(conn: Connection, chain_id: int, mandate_ids: Iterable[MandateId]) -> list[StoredLog]:
     """Everything that was seen of these mandates, in the order of the chain."""
     query = (

@@ -111,6 +111,8 @@ def _row(value: Charge) -> bulk.Row:
         "log_index": value.log_index,
         "settled_at": value.settled_at,
         "amount_refunded": value.amount_refunded,
+        "payer": value.payer,
+        "push_payment_id": value.push_payment_id,
     }
 
 
@@ -140,4 +142,6 @@ def _charge(row: Any) -> Charge:
         log_index=row.log_index,
         settled_at=row.settled_at,
         amount_refunded=row.amount_refunded,
+        payer=row.payer,
+        push_payment_id=row.push_payment_id,
     )

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select, text
 
-from gateway.db import bulk, counters, embedded, keys, moves, pages, rows, schema
+from gateway.db import bulk, chases, counters, embedded, keys, moves, pages, rows, schema
 from gateway.db.engine import Connection
 from gateway.db.pages import Page, PageRequest
 from gateway.db.rows import Claimed
@@ -55,15 +55,17 @@ async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> d
     return {value.id: value for value in found}
 
 
-async def due_owners(conn: Connection, *, now: datetime, limit: int) -> list[str]:
-    """For workers: subscriptions whose drafts become open by themselves; locks nothing, so that they can be first."""
-    due = await rows.claimed(conn, _T, now=now, limit=limit, lock=False)
+async def due_owners(conn: Connection, *, now: datetime, limit: int, status: Status = Status.DRAFT) -> list[str]:
+    """For workers: subscriptions whose drafts (or open invoices) wake up; locks nothing, so that they can be first."""
+    due = await rows.claimed(conn, _T, now=now, limit=limit, lock=False, where=[_is(status)])
     return sorted({row.subscription_id for row, _ in due})
 
 
-async def claim_due(conn: Connection, *, now: datetime, limit: int) -> list[Claimed[Invoice]]:
-    """For workers: lock the drafts that become open by themselves, passing over those claimed elsewhere."""
-    due = await rows.claimed(conn, _T, now=now, limit=limit, lock=True)
+async def claim_due(
+    conn: Connection, *, now: datetime, limit: int, status: Status = Status.DRAFT
+) -> list[Claimed[Invoice]]:
+    """For workers: lock the drafts (or open invoices) that wake up, passing over those claimed elsewhere."""
+    due = await rows.claimed(conn, _T, now=now, limit=limit, lock=True, where=[_is(status)])
     values = await _whole(conn, [row for row, _ in due])
     return [Claimed(value, clock_now) for value, (_, clock_now) in zip(values, due, strict=True)]
 
@@ -110,6 +112,40 @@ async def unsettled_of(conn: Connection, subscription_ids: Iterable[str], *, loc
         .order_by(keys.sort_key(_T.c.id))
     )
     return await _whole(conn, (await conn.execute(rows.locked(query, _T, lock=lock))).all())
+
+
+async def open_of_customers(conn: Connection, customer_ids: Iterable[str]) -> list[Invoice]:
+    """For workers: what these customers owe, oldest first; nothing is locked."""
+    query = (
+        select(_T).where(_is(Status.OPEN), keys.any_of(_T.c.customer_id, customer_ids)).order_by(keys.sort_key(_T.c.id))
+    )
+    return await _whole(conn, (await conn.execute(query)).all())
+
+
+async def by_references(conn: Connection, wanted: Sequence[tuple[Scope, int, int]]) -> list[Invoice]:
+    """For workers: invoices that these (tenant, amount, reference)s name, oldest first; nothing is locked."""
+    named = keys.as_table(
+        conn,
+        "named",
+        account_id=(_T.c.account_id.type, [scope.account_id for scope, _, _ in wanted]),
+        livemode=(_T.c.livemode.type, [scope.livemode for scope, _, _ in wanted]),
+        amount=(_T.c.push_amount.type, [amount for _, amount, _ in wanted]),
+        reference=(_T.c.push_reference.type, [reference for _, _, reference in wanted]),
+    )
+    same = and_(
+        _T.c.account_id == named.c.account_id,
+        _T.c.livemode == named.c.livemode,
+        _T.c.push_amount == named.c.amount,
+        _T.c.push_reference == named.c.reference,
+    )
+    query = (
+        select(_T)
+        .join_from(_T, named, same)
+        # As the index says it, so that it serves.
+        .where(text("invoices.push_reference IS NOT NULL"))
+        .order_by(keys.sort_key(_T.c.id))
+    )
+    return await _whole(conn, (await conn.execute(query)).all())
 
 
 async def take_numbers(conn: Connection, counts: Mapping[Scope, int]) -> dict[Scope, int]:
@@ -181,7 +217,20 @@ def _row(value: Invoice) -> bulk.Row:
         "discounts": embedded.discounts_json(value.discounts),
         "starting_balance": value.starting_balance,
         "ending_balance": value.ending_balance,
+        "collection_method": value.collection_method,
+        "due_at": value.due_at,
+        "payee": value.payee,
+        "push_reference": value.push_reference,
+        "push_amount": _push_amount(value),
+        "chase": chases.chase_json(value.chase),
     }
+
+
+def _push_amount(value: Invoice) -> int | None:
+    """What its reference stands for: what is owed, and once it is closed what it was for."""
+    if value.push_reference is None:
+        return None
+    return value.amount_remaining if value.status is Status.OPEN else value.amount_due
 
 
 def _invoice(row: Any, lines: tuple[InvoiceLine, ...]) -> Invoice:
@@ -214,6 +263,11 @@ def _invoice(row: Any, lines: tuple[InvoiceLine, ...]) -> Invoice:
         discounts=embedded.discounts(row.discounts),
         starting_balance=row.starting_balance,
         ending_balance=row.ending_balance,
+        collection_method=row.collection_method,
+        due_at=row.due_at,
+        payee=row.payee,
+        push_reference=row.push_reference,
+        chase=chases.chase(row.chase),
     )
 
 

@@ -14,6 +14,7 @@ from gateway.db.tables import (
     merchants,
     metering,
     pricing,
+    pushes,
     setups,
     transfers,
 )
@@ -43,6 +44,9 @@ checkout_sessions = checkouts.checkout_sessions
 refunds = transfers.refunds
 transfer_cursors = transfers.transfer_cursors
 token_transfers = transfers.token_transfers
+push_payments = pushes.push_payments
+push_watches = pushes.push_watches
+push_cursors = pushes.push_cursors
 
 tax_rates = pricing.tax_rates
 coupons = pricing.coupons

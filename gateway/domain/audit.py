@@ -15,6 +15,8 @@ from gateway.domain.charge import Charge
 from gateway.domain.charge import Status as ChargeStatus
 from gateway.domain.invoice import Invoice
 from gateway.domain.invoice import Status as InvoiceStatus
+from gateway.domain.push import PushPayment
+from gateway.domain.push import Status as PushStatus
 from gateway.domain.refund import Refund
 
 
@@ -24,7 +26,8 @@ class Finding(StrEnum):
     `missing`: money moved under one of our mandates, and no charge says so. `orphan`: a charge succeeded, and the chain
     shows no such event. `double`: two charges for one period of a mandate. `wrong_amount`: charge and event disagree.
     `unpaid`: all of an invoice was collected, and it is not paid. `unbacked`: an invoice is paid by nothing that moved.
-    `orphan_refund`: a refund succeeded, and the chain shows no such transfer.
+    `orphan_refund`: a refund succeeded, and the chain shows no such transfer. `orphan_push`: the same of a payment that
+    a customer sent. `divided_wrong`: what such a payment paid and credited is not what came.
     """
 
     MISSING = "missing"
@@ -34,6 +37,8 @@ class Finding(StrEnum):
     UNPAID = "unpaid"
     UNBACKED = "unbacked"
     ORPHAN_REFUND = "orphan_refund"
+    ORPHAN_PUSH = "orphan_push"
+    DIVIDED_WRONG = "divided_wrong"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +60,10 @@ def compare(
 
     Args:
         collected: every `Charged` event of a mandate of ours.
-        charges: every charge whose block is one of these, whatever its status.
+        charges: every charge whose block is one of these, whatever its status; pushes are `wrong_pushes`' to judge.
         invoices: what those charges were for, by id.
     """
-    booked = [charge for charge in charges if charge.status is _COLLECTED]
+    booked = [charge for charge in charges if charge.status is _COLLECTED and not charge.is_push]
     events = {_where(event.at): event for event in collected}
     known = Counter((charge.block_number, charge.log_index) for charge in booked)
     for event in collected:
@@ -105,6 +110,34 @@ def orphan_refunds(refunds: Iterable[Refund], transferred: Mapping[tuple[int, in
                 "transferred": None if position not in transferred else str(transferred[position]),
             }
             yield Difference(finding=Finding.ORPHAN_REFUND, object_id=refund.id, evidence=evidence)
+
+
+def wrong_pushes(
+    pushes: Iterable[PushPayment], charges: Iterable[Charge], transferred: Mapping[tuple[int, int], int]
+) -> Iterator[Difference]:
+    """Payments that customers sent, against the transfers of the chain and against what the books made of them."""
+    paid: Counter[str] = Counter()
+    for charge in charges:
+        if charge.is_push and charge.status is _COLLECTED:
+            paid[charge.push_payment_id or ""] += charge.token_amount
+    for push in pushes:
+        position = (push.block_number, push.log_index)
+        evidence: dict[str, Any] = {
+            "transaction": push.transaction_hash,
+            "block": push.block_number,
+            "log_index": push.log_index,
+        }
+        evidence["amount"] = str(push.token_amount)
+        if transferred.get(position) != push.token_amount:
+            shown = None if position not in transferred else str(transferred[position])
+            yield Difference(
+                finding=Finding.ORPHAN_PUSH, object_id=push.id, evidence={**evidence, "transferred": shown}
+            )
+        divided = paid[push.id] + push.credited_token_amount
+        if push.status is PushStatus.APPLIED and divided != push.token_amount:
+            yield Difference(
+                finding=Finding.DIVIDED_WRONG, object_id=push.id, evidence={**evidence, "divided": str(divided)}
+            )
 
 
 def _is_of(event: Charged, charge: Charge) -> bool:

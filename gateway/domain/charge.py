@@ -41,11 +41,15 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
 class Charge:
     """One attempt. `amount` in minor units, `token_amount` in base units.
 
+    A pull has a payment method, a mandate and its period; what a customer sent (a push) has a payer instead.
+
     Attributes:
         transaction_id: our row of the transaction that carries it; None when simulation showed that it must fail, or
             when somebody else's transaction collected.
         transaction_hash: of the mined transaction, once it is known.
         amount_refunded: minor units that finally went back.
+        payer: the wallet that sent a push.
+        push_payment_id: the transfer of which a push is a part.
     """
 
     id: str
@@ -54,7 +58,6 @@ class Charge:
     invoice_id: str
     customer_id: str
     subscription_id: str
-    payment_method_id: str
     status: Status
     reason: StatusReason
     created_at: datetime
@@ -63,8 +66,9 @@ class Charge:
     chain_id: int
     token: Address
     token_amount: int
-    onchain_mandate_id: MandateId
-    mandate_period: int
+    payment_method_id: str | None = None
+    onchain_mandate_id: MandateId | None = None
+    mandate_period: int | None = None
     transaction_id: str | None = None
     transaction_hash: Hash32 | None = None
     block_number: int | None = None
@@ -72,6 +76,13 @@ class Charge:
     log_index: int | None = None
     settled_at: datetime | None = None
     amount_refunded: int = 0
+    payer: Address | None = None
+    push_payment_id: str | None = None
+
+    @property
+    def is_push(self) -> bool:
+        """Whether the customer sent it, and we did not pull."""
+        return self.push_payment_id is not None
 
 
 def _created(charge: Charge, event: EventType) -> Moved[Charge]:

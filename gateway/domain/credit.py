@@ -18,6 +18,7 @@ class TransactionType(StrEnum):
     ADJUSTMENT = "adjustment"
     APPLIED_TO_INVOICE = "applied_to_invoice"
     UNAPPLIED_FROM_INVOICE = "unapplied_from_invoice"
+    INVOICE_OVERPAID = "invoice_overpaid"
 
 
 BALANCE_MAX: Final = AMOUNT_MAX

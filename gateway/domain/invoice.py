@@ -6,10 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from chain.primitives import Address
 from gateway.domain.catalog import Scope
 from gateway.domain.discount import Discount
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventType
+from gateway.domain.reminder import Ask, Chase, counted
+from gateway.domain.subscription import CollectionMethod
 from gateway.domain.tax import TaxAmount
 from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check, only_from
 
@@ -102,6 +105,11 @@ class Invoice:
         discounts: what reduces its lines.
         starting_balance: the customer's when it was finalised; negative is credit, which pays first.
         ending_balance: the customer's afterwards; None before.
+        collection_method: the subscription's when it was drafted.
+        due_at: when a sent invoice has to be paid.
+        payee: where a transfer of the customer's own may pay it; None until it was sent.
+        push_reference: what the last digits of such a transfer say, see `gateway.domain.push`.
+        chase: reminders and what follows when nobody pays.
     """
 
     id: str
@@ -132,6 +140,16 @@ class Invoice:
     discounts: tuple[Discount, ...] = ()
     starting_balance: int = 0
     ending_balance: int | None = None
+    collection_method: CollectionMethod = CollectionMethod.CHARGE_AUTOMATICALLY
+    due_at: datetime | None = None
+    payee: Address | None = None
+    push_reference: int | None = None
+    chase: Chase | None = None
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the customer pays it by a transfer, and not we by a pull."""
+        return self.collection_method is CollectionMethod.SEND_INVOICE
 
     @property
     def subtotal(self) -> int:
@@ -155,8 +173,12 @@ class Invoice:
 
     @property
     def wake_at(self) -> datetime | None:
-        """When a draft becomes open by itself."""
-        return self.finalizes_at if self.status is Status.DRAFT and self.auto_advance else None
+        """When a draft becomes open by itself, or an open one is reminded of."""
+        if not self.auto_advance:
+            return None
+        if self.status is Status.DRAFT:
+            return self.finalizes_at
+        return self.chase.wake_at if self.status is Status.OPEN and self.chase is not None else None
 
 
 def _move(before: Invoice, after: Invoice, now: datetime, *events: EventType) -> Moved[Invoice]:
@@ -244,27 +266,66 @@ def pay(invoice: Invoice, reason: StatusReason, now: datetime) -> Moved[Invoice]
     )
 
 
-def require_action(invoice: Invoice, reason: StatusReason, now: datetime) -> Moved[Invoice]:
-    """It can only be paid after the wallet did something (ST-14, ST-50)."""
-    return _noted(invoice, reason, now, EventType.INVOICE_PAYMENT_ACTION_REQUIRED, EventType.INVOICE_UPDATED)
+def require_action(
+    invoice: Invoice, reason: StatusReason, now: datetime, *, chase: Chase | None = None
+) -> Moved[Invoice]:
+    """It can only be paid after the wallet did something (ST-14, ST-50); `chase` says what follows if it does not."""
+    planned = replace(invoice, chase=invoice.chase or chase)
+    return _noted(invoice, planned, reason, now, EventType.INVOICE_PAYMENT_ACTION_REQUIRED, EventType.INVOICE_UPDATED)
 
 
-def note_failure(invoice: Invoice, reason: StatusReason, now: datetime, *, needs_wallet: bool) -> Moved[Invoice]:
+def note_failure(
+    invoice: Invoice, reason: StatusReason, now: datetime, *, needs_wallet: bool, chase: Chase | None = None
+) -> Moved[Invoice]:
     """An attempt to pay it failed: it stays open (ST-13, ST-56). `needs_wallet`: the wallet must act before another."""
     needed = (EventType.INVOICE_PAYMENT_ACTION_REQUIRED,) if needs_wallet else ()
-    return _noted(invoice, reason, now, EventType.INVOICE_PAYMENT_FAILED, *needed, EventType.INVOICE_UPDATED)
+    planned = replace(invoice, chase=invoice.chase or chase) if needs_wallet else invoice
+    return _noted(invoice, planned, reason, now, EventType.INVOICE_PAYMENT_FAILED, *needed, EventType.INVOICE_UPDATED)
 
 
-def _noted(invoice: Invoice, reason: StatusReason, now: datetime, *events: EventType) -> Moved[Invoice]:
+def remind(invoice: Invoice, now: datetime) -> Moved[Invoice]:
+    """Remind of it: that it will be due, that it was (ST-69), or that its wallet has to approve (ST-71).
+
+    Raises:
+        InvalidRequest: it is not open, or nobody is to be reminded of it.
+    """
+    if invoice.status is not Status.OPEN or invoice.chase is None:
+        raise InvalidRequest(f"Invoice '{invoice.id}' is not waiting for anybody.", code="invoice_not_open")
+    if invoice.chase.ask is Ask.APPROVAL:
+        event = EventType.INVOICE_APPROVAL_REMINDER
+    else:
+        is_before = invoice.due_at is not None and now < invoice.due_at
+        event = EventType.INVOICE_WILL_BE_DUE if is_before else EventType.INVOICE_OVERDUE
+    after = replace(invoice, chase=counted(invoice.chase))
+    return Moved(value=after, before=invoice, events=(Event(type=event, object_id=invoice.id, at=now),))
+
+
+def follow(invoice: Invoice, chase: Chase | None) -> Moved[Invoice]:
+    """Go on with another plan, or with none."""
+    return Moved(value=replace(invoice, chase=chase), before=invoice)
+
+
+def _noted(
+    before: Invoice, planned: Invoice, reason: StatusReason, now: datetime, *events: EventType
+) -> Moved[Invoice]:
     return Moved(
-        value=replace(invoice, reason=reason),
-        before=invoice,
-        events=tuple(Event(type=event, object_id=invoice.id, at=now) for event in events),
+        value=replace(planned, reason=reason),
+        before=before,
+        events=tuple(Event(type=event, object_id=before.id, at=now) for event in events),
     )
 
 
 def void(invoice: Invoice, reason: StatusReason, now: datetime) -> Moved[Invoice]:
-    """It is owed no more (ST-32, ST-41)."""
+    """It is owed no more (ST-32, ST-41).
+
+    Raises:
+        InvalidRequest: a part of it is paid.
+    """
+    if invoice.status is Status.OPEN and invoice.amount_paid:
+        raise InvalidRequest(
+            f"{invoice.amount_paid} of invoice '{invoice.id}' is paid already; mark it uncollectible instead.",
+            code="invoice_partly_paid",
+        )
     after = replace(invoice, status=Status.VOID, reason=reason, voided_at=now, auto_advance=False, finalizes_at=None)
     return _move(invoice, after, now, EventType.INVOICE_VOIDED, EventType.INVOICE_UPDATED)
 

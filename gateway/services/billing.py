@@ -13,7 +13,7 @@ from typing import Final
 from gateway.db import charge_intents, invoices, mandates, setup_intents, subscriptions
 from gateway.db.engine import Connection
 from gateway.domain import charge_intent as intent_domain
-from gateway.domain import course, outcome
+from gateway.domain import course, outcome, reminder
 from gateway.domain import invoice as invoice_domain
 from gateway.domain import mandate as mandate_domain
 from gateway.domain import setup_intent as setup_domain
@@ -32,7 +32,7 @@ from gateway.domain.subscription import Due, Subscription
 from gateway.domain.subscription import Status as SubscriptionStatus
 from gateway.domain.transition import Action, Event, Moved, StatusReason
 from gateway.failpoints import Failpoint, failpoint
-from gateway.services import credit, invoicing, pending_updates, periods, settings
+from gateway.services import credit, invoicing, pending_updates, periods, sending, settings
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
 from gateway.services.invoicing import Bill
@@ -180,7 +180,8 @@ async def stop_collecting(conn: Connection, ended: Mapping[str, datetime], chang
         return
     for invoice in await invoices.unsettled_of(conn, sorted(ended), lock=True):
         if invoice.auto_advance:
-            changes.update(invoice_domain.stop_advancing(invoice, ended[invoice.subscription_id]))
+            left = changes.current(invoice)
+            changes.update(invoice_domain.stop_advancing(left, ended[invoice.subscription_id]))
     for intent in await charge_intents.open_of_subscriptions(conn, sorted(ended), lock=True):
         if intent.next_attempt_at is not None:
             changes.update(intent_domain.schedule(intent, None))
@@ -231,12 +232,15 @@ async def finalize(
         known |= await mandates.load(conn, missing)
     policies = await settings.policies(conn, gateway, [s.scope.account_id for _, s, _ in drafts])
     free = await periods.free(conn, [(known.get(s.mandate_id or ""), draft, at) for draft, s, at in drafts])
-    finalized = [
-        invoice_domain.finalize(draft, numbers[draft.id], at, balance=balances.get(draft.id, 0))
+    finalized = {
+        draft.id: invoice_domain.finalize(draft, numbers[draft.id], at, balance=balances.get(draft.id, 0))
         for draft, _, at in drafts
-    ]
-    newest = await _newest(conn, [opened.value for opened in finalized])
-    for opened, (draft, subscription, at) in zip(finalized, drafts, strict=True):
+    }
+    newest = await _newest(conn, [move.value for move in finalized.values()])
+    to_send = [move.value for move in finalized.values() if move.value.is_sent and move.value.amount_due]
+    letters = await sending.letters(conn, gateway, to_send)
+    for draft, subscription, at in drafts:
+        opened = finalized[draft.id]
         if opened.value.amount_due == 0:
             paid = changes.update(
                 opened, invoice_domain.pay(opened.value, StatusReason("nothing_owed", Action.SUCCESS), at)
@@ -245,16 +249,21 @@ async def finalize(
             if change := outcome.after_payment(changes.current(subscription), paid, at, is_newest=is_newest):
                 changes.update(change)
             continue
-        mandate = known.get(subscription.mandate_id or "")
+        mandate = None if draft.is_sent else known.get(subscription.mandate_id or "")
         intent = _begin_intent(
             gateway, opened.value, subscription, mandate=mandate, mandate_period=free.get(draft.id, 1), at=at
         )
-        owed = changes.update(invoice_domain.attach_intent(opened, intent.value.id))
+        if draft.is_sent:
+            sending.open_sent(opened, subscription, intent.value, letters[draft.id], at=at, changes=changes)
+            continue
+        opened = invoice_domain.attach_intent(opened, intent.value.id)
+        changes.update(opened)
         changes.insert(intent)
         if intent.value.reason.action is Action.CUSTOMER_ACTION:
-            changes.update(invoice_domain.require_action(owed, intent.value.reason, at))
-            grace = policies[subscription.scope.account_id].grace
-            moves = outcome.after_refusal(changes.current(subscription), intent.value.reason, at, grace=grace)
+            policy = policies[subscription.scope.account_id]
+            chase = reminder.of_approval(policy.approvals, at)
+            changes.update(invoice_domain.require_action(opened.value, intent.value.reason, at, chase=chase))
+            moves = outcome.after_refusal(changes.current(subscription), intent.value.reason, at, grace=policy.grace)
             if moves:
                 changes.update(*moves)
 

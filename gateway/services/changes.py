@@ -15,6 +15,7 @@ from gateway.db import (
     checkout_sessions,
     invoices,
     mandates,
+    pushes,
     refunds,
     setup_intents,
     subscriptions,
@@ -26,6 +27,7 @@ from gateway.domain.checkout import CheckoutSession
 from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate
 from gateway.domain.outcome import Outcome
+from gateway.domain.push import PushPayment
 from gateway.domain.refund import Refund
 from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
@@ -34,8 +36,10 @@ from gateway.services import checkout_following
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin, record
 
-Kept = Mandate | Subscription | Invoice | ChargeIntent | Charge | SetupIntent | Refund | CheckoutSession
-K = TypeVar("K", Mandate, Subscription, Invoice, ChargeIntent, Charge, SetupIntent, Refund, CheckoutSession)
+Kept = Mandate | Subscription | Invoice | ChargeIntent | Charge | SetupIntent | Refund | PushPayment | CheckoutSession
+K = TypeVar(
+    "K", Mandate, Subscription, Invoice, ChargeIntent, Charge, SetupIntent, Refund, PushPayment, CheckoutSession
+)
 _Write = Callable[[Connection, Sequence[Moved[Any]]], Awaitable[None]]
 
 _TABLES: Final[Mapping[type[Kept], tuple[_Write, _Write]]] = {
@@ -46,6 +50,7 @@ _TABLES: Final[Mapping[type[Kept], tuple[_Write, _Write]]] = {
     Charge: (charges.add_many, charges.save_many),
     SetupIntent: (setup_intents.add_many, setup_intents.save_many),
     Refund: (refunds.add_many, refunds.save_many),
+    PushPayment: (pushes.add_many, pushes.save_many),
     CheckoutSession: (checkout_sessions.add_many, checkout_sessions.save_many),
 }
 """(insert, update) of each table, in the order in which they are written."""

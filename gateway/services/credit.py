@@ -26,7 +26,7 @@ async def apply(conn: Connection, drafts: Sequence[tuple[Invoice, datetime]], ch
     involved = {invoice.customer_id for invoice, _ in drafts if invoice.total < 0 or seen[invoice.customer_id].balance}
     if not involved:
         return {}
-    books = _Books(await catalog.load_customers(conn, sorted(involved), lock=True))
+    books = Balances(await catalog.load_customers(conn, sorted(involved), lock=True))
     starting: dict[str, int] = {}
     for invoice, at in drafts:
         customer = books.customers.get(invoice.customer_id)
@@ -47,7 +47,9 @@ async def give_back(conn: Connection, voided: Sequence[tuple[Invoice, datetime]]
     owing = [(invoice, at) for invoice, at in voided if invoice.balance_change]
     if not owing:
         return
-    books = _Books(await catalog.load_customers(conn, sorted({invoice.customer_id for invoice, _ in owing}), lock=True))
+    books = Balances(
+        await catalog.load_customers(conn, sorted({invoice.customer_id for invoice, _ in owing}), lock=True)
+    )
     for invoice, at in owing:
         customer = books.customers[invoice.customer_id]
         books.book(customer, invoice, -invoice.balance_change, TransactionType.UNAPPLIED_FROM_INVOICE, at)
@@ -89,8 +91,8 @@ async def adjust(
     return entry
 
 
-class _Books:
-    """Balances while they are booked on."""
+class Balances:
+    """Balances of locked customers while they are booked on."""
 
     def __init__(self, customers: dict[str, Customer]) -> None:
         self.customers = customers
@@ -98,11 +100,17 @@ class _Books:
         self._entries: list[BalanceTransaction] = []
 
     def book(self, customer: Customer, invoice: Invoice, amount: int, kind: TransactionType, at: datetime) -> None:
+        """Change a balance on behalf of an invoice.
+
+        Raises:
+            InvalidRequest: it is in another currency, or would leave its bounds.
+        """
         after, entry = book(customer, amount, invoice.currency, kind, at, invoice_id=invoice.id)
         self.customers[customer.id] = after
         self._entries.append(entry)
 
     async def write(self, conn: Connection, changes: Changes) -> None:
+        """Write what was booked, and tell of it."""
         if not self._entries:
             return
         last = {entry.customer_id: entry.created_at for entry in self._entries}

@@ -126,6 +126,11 @@ async def pay(
         )
     course.collectable(subscription)
     _idle(invoice, intent)
+    if invoice.is_sent:
+        raise InvalidRequest(
+            f"Invoice '{invoice.id}' is paid by a transfer of the customer's own: see payment_instructions.",
+            code="invoice_sent",
+        )
     changes = Changes()
     if payment_method_id not in {None, intent.payment_method_id}:
         owed = subscription, invoice, intent
@@ -204,7 +209,9 @@ def _owing(
 def _standing(invoice: Invoice, intent: ChargeIntent | None) -> Standing:
     over = intent is not None and intent.status is intent_domain.Status.FAILED and intent.next_attempt_at is None
     policy = intent.policy if intent is not None and over else None
-    return Standing(invoice=invoice, dunning_over=None if policy is None else policy.on_exhausted)
+    return Standing(
+        invoice=invoice, dunning_over=None if policy is None else policy.on_exhausted, due_at=invoice.due_at
+    )
 
 
 async def mark_uncollectible(

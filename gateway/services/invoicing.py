@@ -158,6 +158,7 @@ def compose(bill: Bill, terms: Terms, *, without: Iterable[str] = ()) -> Compose
             auto_advance=bill.finalizes_at is not None or bill.reason is BillingReason.SUBSCRIPTION_CREATE,
             finalizes_at=bill.finalizes_at,
             test_clock_id=s.test_clock_id,
+            collection_method=s.collection_method,
             discounts=counting,
         ),
         taken=taken,

@@ -97,7 +97,9 @@ def take_over(
     for read, invoice in owed:
         intent = changes.current(read)
         period = period_for(mandate.terms, invoice.period_start)
-        is_owed = changes.current(invoice).status is InvoiceStatus.OPEN and intent.status in intent_domain.PAYABLE
+        # What was sent is waited for, and not pulled as well (ST-76).
+        is_open = changes.current(invoice).status is InvoiceStatus.OPEN and not invoice.is_sent
+        is_owed = is_open and intent.status in intent_domain.PAYABLE
         if is_owed and intent.mandate_id != mandate.id and period > 0:
             amount = to_base_units(intent.amount, intent.currency, token)
             changes.update(intent_domain.redirect(intent, mandate, period, amount, now))

@@ -17,6 +17,7 @@ from gateway.db import audits, blocks, invoices, mandates
 from gateway.db.engine import Connection
 from gateway.domain import audit as domain
 from gateway.domain.audit import Difference
+from gateway.domain.push import PushPayment
 from gateway.domain.refund import Refund
 from gateway.domain.refund import Status as RefundStatus
 from gateway.services.gateway import Gateway
@@ -120,11 +121,14 @@ async def _compared(gateway: Gateway, chain: ChainPort, first: int, last: int) -
         booked = await audits.charges_in(conn, chain.chain_id, first, last)
         owed = await invoices.load(conn, sorted({charge.invoice_id for charge in booked})) if booked else {}
         returned = await audits.refunds_in(conn, chain.chain_id, first, last)
+        sent = await audits.pushes_in(conn, chain.chain_id, first, last)
     events = [event for event in collected if event.mandate_id in ours]
     differences = list(domain.compare(events, booked, owed))
     succeeded = [refund for refund in returned if refund.status is RefundStatus.SUCCEEDED]
-    if succeeded:
-        differences += domain.orphan_refunds(succeeded, await _transferred(chain, succeeded))
+    if succeeded or sent:
+        transferred = await _transferred(chain, [*succeeded, *sent])
+        differences += domain.orphan_refunds(succeeded, transferred)
+        differences += domain.wrong_pushes(sent, booked, transferred)
     return Stretch(chain_id=chain.chain_id, first=first, last=last, events=len(events), differences=tuple(differences))
 
 
@@ -142,10 +146,10 @@ async def _collected(gateway: Gateway, chain: ChainPort, first: int, last: int) 
             return last, [event for event in decode_logs(logs) if isinstance(event, Charged)]
 
 
-async def _transferred(chain: ChainPort, refunds: Sequence[Refund]) -> dict[tuple[int, int], int]:
-    """Amounts of the transfers in the blocks of these refunds, by block and log index."""
-    hashes = sorted({refund.block_hash for refund in refunds if refund.block_hash is not None})
-    tokens = tuple(sorted({refund.token for refund in refunds}))
+async def _transferred(chain: ChainPort, moved: Sequence[Refund | PushPayment]) -> dict[tuple[int, int], int]:
+    """Amounts of the transfers in the blocks of these, by block and log index."""
+    hashes = sorted({one.block_hash for one in moved if one.block_hash is not None})
+    tokens = tuple(sorted({one.token for one in moved}))
     found = await chain.logs_of_blocks(hashes, LogFilter(addresses=tokens, topics=((TRANSFER,),)))
     events = decode_token_logs([log for of_block in found for log in of_block])
     return {(e.at.block_number, e.at.log_index): e.amount for e in events if isinstance(e, Transferred)}

@@ -24,6 +24,7 @@ from gateway.domain.invoice_item import InvoiceItem
 from gateway.domain.mandate import Mandate, Status
 from gateway.domain.metering import Meter
 from gateway.domain.plan_change import OwnedItem
+from gateway.domain.push import PushPayment
 from gateway.domain.refund import Refund
 from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import TERMINAL, Subscription
@@ -50,6 +51,7 @@ Recordable = (
     | ChargeIntent
     | Charge
     | Refund
+    | PushPayment
     | TaxRate
     | Coupon
     | PromotionCode
@@ -207,5 +209,6 @@ async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Record
             if isinstance(value, Refund)
         },
         tokens=gateway.tokens,
+        modes={network.chain_id: network.livemode for network in gateway.networks.values()},
         public_url=gateway.public_url,
     )

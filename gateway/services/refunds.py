@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 
+from chain.primitives import Address
 from gateway.db import accounts, blocks, catalog, charge_intents, charges, refunds
 from gateway.db.engine import Connection
 from gateway.domain import metadata as merchant_metadata
@@ -48,8 +49,8 @@ async def create(
     others = (await refunds.of_charges(conn, [charge.id])).get(charge.id, [])
     portion = domain.portion(charge, others, amount)
     account = await accounts.get(conn, scope.account_id)
-    method = (await catalog.load_payment_methods(conn, [charge.payment_method_id])).get(charge.payment_method_id)
-    if account is None or method is None:
+    recipient = charge.payer or await _owner(conn, charge.payment_method_id)
+    if account is None or recipient is None:
         raise InvalidRequest(
             f"The wallet that paid charge '{charge.id}' is not known any more.", code="charge_not_refundable"
         )
@@ -70,7 +71,7 @@ async def create(
         token=charge.token,
         token_amount=portion.token_amount,
         sender=account.payout_address,
-        recipient=method.owner,
+        recipient=recipient,
         watched_from=-1 if final is None else final,
         motive=motive,
         metadata=merchant_metadata.merge({}, metadata),
@@ -80,6 +81,14 @@ async def create(
     changes.insert(domain.ask(refund))
     await changes.write(conn, gateway, origin)
     return refund
+
+
+async def _owner(conn: Connection, method_id: str | None) -> Address | None:
+    """The wallet of a payment method."""
+    if method_id is None:
+        return None
+    method = (await catalog.load_payment_methods(conn, [method_id])).get(method_id)
+    return None if method is None else method.owner
 
 
 async def _charge(conn: Connection, scope: Scope, charge_id: str | None, intent_id: str | None) -> Charge:

@@ -9,7 +9,7 @@ from gateway.db.engine import Connection
 from gateway.domain.catalog import Account
 from gateway.domain.dunning import RetryPolicy
 from gateway.domain.errors import NotFound
-from gateway.domain.settings import AccountSettings
+from gateway.domain.settings import AccountSettings, ApprovalSettings
 from gateway.services.gateway import Gateway
 
 
@@ -21,6 +21,7 @@ class Policy:
     retries: RetryPolicy
     grace: timedelta | None
     notice: timedelta
+    approvals: ApprovalSettings
 
 
 def policy_of(gateway: Gateway, settings: AccountSettings) -> Policy:
@@ -31,6 +32,7 @@ def policy_of(gateway: Gateway, settings: AccountSettings) -> Policy:
         retries=settings.retries or gateway.retry_policy,
         grace=settings.grace_period,
         notice=settings.upcoming_notice,
+        approvals=settings.approvals,
     )
 
 

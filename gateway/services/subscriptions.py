@@ -16,14 +16,23 @@ from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.invoice import BillingReason
 from gateway.domain.mandate import Mandate
 from gateway.domain.settings import AccountSettings
-from gateway.domain.subscription import CancellationReason, Subscription
+from gateway.domain.subscription import CancellationReason, CollectionMethod, Subscription
 from gateway.domain.transition import Moved
-from gateway.services import beginnings, billing, invoicing, method_changes, plan_changes, setup_intents
+from gateway.services import (
+    beginnings,
+    billing,
+    collection_methods,
+    invoicing,
+    method_changes,
+    plan_changes,
+    setup_intents,
+)
 from gateway.services import discounts as discount_services
 from gateway.services import mandates as mandate_services
 from gateway.services import tax_rates as tax_rate_services
 from gateway.services.beginnings import Plan
 from gateway.services.changes import Changes
+from gateway.services.collection_methods import CollectionChange
 from gateway.services.discounts import DiscountRequest
 from gateway.services.gateway import Gateway
 from gateway.services.invoicing import Bill
@@ -53,9 +62,10 @@ class SubscriptionChanges:
     details: CancellationDetails | None = None
     default_payment_method_id: str | None = None
     terms: TermsRequest | None = None
+    collection: CollectionChange | None = None
 
 
-_ELSEWHERE: Final = frozenset({method_changes.PARAM, "terms"})
+_ELSEWHERE: Final = frozenset({method_changes.PARAM, "terms", *collection_methods.PARAMS})
 """Fields that other modules see to."""
 
 
@@ -77,6 +87,8 @@ async def create(
     discounts: Sequence[DiscountRequest] = (),
     default_tax_rate_ids: Sequence[str] = (),
     salt: int | None = None,
+    collection_method: CollectionMethod = CollectionMethod.CHARGE_AUTOMATICALLY,
+    days_until_due: int | None = None,
     now: datetime,
     origin: Origin,
 ) -> Subscription:
@@ -84,6 +96,7 @@ async def create(
 
     It is `incomplete` at the end, waiting for the wallet, unless nothing is owed. Where the first period is still to
     come, there is no invoice: a setup intent asks for the mandate (ST-24, ST-25). Everything is one transaction.
+    One whose invoices are sent asks no wallet for anything, and is active once its first invoice is sent (ST-76).
     With the `now` and the `salt` of an earlier rehearsal, it asks for exactly the mandate that was shown then.
 
     Raises:
@@ -94,7 +107,10 @@ async def create(
     now = now.replace(microsecond=0)
     customer = await _customer(conn, scope, customer_id)
     chosen, prices = await choose(conn, scope, items, now)
-    method = await _payment_method(conn, customer, default_payment_method_id, payment_behavior)
+    is_sent = collection_method is CollectionMethod.SEND_INVOICE
+    days = await collection_methods.days(conn, scope, collection_method, days_until_due)
+    behavior = PaymentBehavior.DEFAULT_INCOMPLETE if is_sent else payment_behavior
+    method = await _payment_method(conn, customer, default_payment_method_id, behavior)
     interval = common_interval(list(prices.values()))
     plan = Plan(chosen, prices, interval, method, salt)
     beginning = await beginnings.beginning_of(conn, customer, plan, schedule, now)
@@ -114,6 +130,8 @@ async def create(
         start_at=schedule.start_date or blank.start_at,
         ends_at=beginnings.end_of_first(blank) if cancel_at_period_end else cancel_at,
         cancel_at_period_end=cancel_at_period_end,
+        collection_method=collection_method,
+        days_until_due=days,
     )
     opened = domain.create(await _reduced_and_taxed(conn, fresh, discounts, default_tax_rate_ids))
     if beginning.has_begun:
@@ -153,7 +171,7 @@ async def _bill_first_period(
     invoice = composed.invoice
     subscription = replace(opened.value, latest_invoice_id=invoice.id, discounts=composed.discounts_left)
     prepared: dict[str, Mandate] = {}
-    if plan.method is not None and invoice.total:
+    if plan.method is not None and invoice.total and not invoice.is_sent:
         cap = max(invoice.total, invoicing.recurring_total(opened.value, terms, now))
         mandate = changes.insert(
             await mandate_services.ask(conn, gateway, subscription, plan.method, total=cap, salt=plan.salt, now=now)
@@ -175,7 +193,7 @@ async def _set_up(
     subscription, now = opened.value, opened.value.created_at
     changes = Changes()
     total = invoicing.recurring_total(subscription, await invoicing.terms_of(conn, [subscription], lock=False), now)
-    if total:
+    if total and subscription.collection_method is CollectionMethod.CHARGE_AUTOMATICALLY:
         mandate = None
         if plan.method is not None:
             mandate = changes.insert(
@@ -264,6 +282,10 @@ async def update(
     wanted = changes.default_payment_method_id
     if changes.terms is not None:
         after = await plan_changes.change(conn, gateway, after, changes.terms, method_id=wanted, now=now, changes=moved)
+    if changes.collection is not None:
+        after = await collection_methods.change(
+            conn, gateway, after, changes.collection, method_id=wanted, now=now, changes=moved
+        )
     is_asked = after.pending_setup_intent_id not in (None, before.pending_setup_intent_id)
     if method_changes.PARAM in changes.given and not is_asked:
         after = await method_changes.ask(conn, gateway, after, wanted, now=now, changes=moved)

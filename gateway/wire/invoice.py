@@ -11,7 +11,7 @@ from gateway.domain.charge_intent import Status as IntentStatus
 from gateway.domain.invoice import Invoice, InvoiceLine, Status
 from gateway.domain.period import to_unix
 from gateway.domain.tax import TaxAmount
-from gateway.wire import catalog, pricing
+from gateway.wire import catalog, pricing, push
 from gateway.wire.common import ListOf, Reason, reason, unix
 from gateway.wire.related import Related
 
@@ -195,7 +195,7 @@ class InvoiceObject(Struct, frozen=True, kw_only=True):
     billing_reason: str
     charge: str | None
     charge_intent: str | None
-    collection_method: Literal["charge_automatically"] = "charge_automatically"
+    collection_method: Literal["charge_automatically", "send_invoice"]
     confirmation_secret: ConfirmationSecret | None
     created: int
     currency: str
@@ -203,7 +203,7 @@ class InvoiceObject(Struct, frozen=True, kw_only=True):
     default_payment_method: str | None
     description: str | None
     discounts: Sequence[pricing.DiscountObject]
-    due_date: int | None = None
+    due_date: int | None
     effective_at: int | None
     ending_balance: int | None
     lines: ListOf[LineObject]
@@ -214,9 +214,11 @@ class InvoiceObject(Struct, frozen=True, kw_only=True):
     paid: bool
     parent: Parent
     payment_intent: str | None
+    payment_instructions: push.PaymentInstructions | None
     payments: ListOf[InvoicePaymentObject]
     period_end: int
     period_start: int
+    reminders: push.Reminders | None
     starting_balance: int
     status: str
     status_reason: Reason
@@ -347,6 +349,7 @@ def invoice(value: Invoice, related: Related) -> InvoiceObject:
         billing_reason=value.billing_reason.value,
         charge=intent.latest_charge_id if intent is not None else None,
         charge_intent=intent_id,
+        collection_method=value.collection_method.value,
         confirmation_secret=secret if value.status is Status.OPEN else None,
         created=to_unix(value.created_at),
         currency=value.currency,
@@ -354,6 +357,7 @@ def invoice(value: Invoice, related: Related) -> InvoiceObject:
         default_payment_method=intent.payment_method_id if intent is not None else None,
         description=value.description,
         discounts=[pricing.discount(part, value.customer_id, value.subscription_id) for part in value.discounts],
+        due_date=unix(value.due_at),
         effective_at=unix(value.finalized_at),
         ending_balance=value.ending_balance,
         lines=ListOf(data=lines, url=f"/v1/invoices/{value.id}/lines"),
@@ -363,6 +367,7 @@ def invoice(value: Invoice, related: Related) -> InvoiceObject:
         number=value.number,
         paid=value.status is Status.PAID,
         parent=Parent(subscription_details=SubscriptionDetails(subscription=value.subscription_id)),
+        payment_instructions=push.instructions(value, related),
         payment_intent=intent_id,
         payments=ListOf(
             data=[_payment(value, intent)] if intent is not None else [],
@@ -370,6 +375,7 @@ def invoice(value: Invoice, related: Related) -> InvoiceObject:
         ),
         period_end=to_unix(value.period_end),
         period_start=to_unix(value.period_start),
+        reminders=None if value.chase is None else push.reminders(value.chase),
         starting_balance=value.starting_balance,
         status=value.status.value,
         status_reason=reason(value.reason),

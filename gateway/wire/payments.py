@@ -111,10 +111,14 @@ class ChargeIntentObject(Struct, frozen=True, kw_only=True):
 
 
 class ChargePaymentDetails(Struct, frozen=True, kw_only=True):
-    """Where on a chain a charge took place; the transaction is known once it is mined."""
+    """Where on a chain a charge took place: as a pull by an allowance, or as a transfer that the customer sent.
 
-    type: Literal["erc20_allowance"] = "erc20_allowance"
-    erc20_allowance: "ChargeOnChain"
+    The transaction of a pull is known once it is mined.
+    """
+
+    type: Literal["erc20_allowance", "erc20_transfer"]
+    erc20_allowance: "ChargeOnChain | None"
+    erc20_transfer: "ChargeOnChain | None"
 
 
 class ChargeOnChain(Struct, frozen=True, kw_only=True):
@@ -124,8 +128,9 @@ class ChargeOnChain(Struct, frozen=True, kw_only=True):
     token: str
     symbol: str | None
     token_amount: str
-    mandate_onchain_id: str
-    mandate_period: int
+    mandate_onchain_id: str | None
+    mandate_period: int | None
+    payer: str | None
     transaction_hash: str | None
     block_number: int | None
     block_hash: str | None
@@ -153,8 +158,9 @@ class ChargeObject(Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str] = {}
     paid: bool
     payment_intent: str
-    payment_method: str
+    payment_method: str | None
     payment_method_details: ChargePaymentDetails
+    push_payment: str | None
     refunded: bool
     settled_at: int | None
     status: str
@@ -286,7 +292,12 @@ def charge(value: Charge, related: Related) -> ChargeObject:
         paid=paid,
         payment_intent=value.charge_intent_id,
         payment_method=value.payment_method_id,
-        payment_method_details=ChargePaymentDetails(erc20_allowance=_on_chain(value, related)),
+        payment_method_details=ChargePaymentDetails(
+            type="erc20_transfer" if value.is_push else "erc20_allowance",
+            erc20_allowance=None if value.is_push else _on_chain(value, related),
+            erc20_transfer=_on_chain(value, related) if value.is_push else None,
+        ),
+        push_payment=value.push_payment_id,
         refunded=value.amount_refunded == value.amount,
         settled_at=unix(value.settled_at),
         status=value.status.value,
@@ -304,6 +315,7 @@ def _on_chain(value: Charge, related: Related) -> ChargeOnChain:
         token_amount=str(value.token_amount),
         mandate_onchain_id=value.onchain_mandate_id,
         mandate_period=value.mandate_period,
+        payer=shown_address(value.payer),
         transaction_hash=value.transaction_hash,
         block_number=value.block_number,
         block_hash=value.block_hash,

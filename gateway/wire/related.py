@@ -33,6 +33,7 @@ class Related:
         permits: by mandate id, the EIP-2612 document that may replace an `approve`, where the token has one.
         collected: by mandate id, how many periods it has paid.
         revocations: by mandate id, what its payer can send to end it.
+        modes: by chain, whether it is one of live mode.
         calldata: by refund id, what the merchant's wallet sends to the token (only `chain.erc20` builds it).
     """
 
@@ -48,4 +49,5 @@ class Related:
     calldata: Mapping[str, str] = field(default_factory=dict)
     collected: Mapping[str, int] = field(default_factory=dict)
     revocations: Mapping[str, Sequence[WalletCall]] = field(default_factory=dict)
+    modes: Mapping[int, bool] = field(default_factory=dict)
     public_url: str = ""

@@ -16,6 +16,7 @@ from gateway.domain.invoice_item import InvoiceItem
 from gateway.domain.mandate import Mandate
 from gateway.domain.metering import Meter
 from gateway.domain.plan_change import OwnedItem
+from gateway.domain.push import PushPayment
 from gateway.domain.refund import Refund
 from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
@@ -30,6 +31,7 @@ from gateway.wire import (
     metering,
     payments,
     pricing,
+    push,
     refund,
     setup_intent,
     subscription,
@@ -50,6 +52,7 @@ DomainObject = (
     | ChargeIntent
     | Charge
     | Refund
+    | PushPayment
     | TaxRate
     | Coupon
     | PromotionCode
@@ -78,6 +81,7 @@ _SHAPES: Final[Mapping[type, tuple[str, _Shape]]] = {
     ChargeIntent: ("charge_intent", payments.charge_intent),
     Charge: ("charge", payments.charge),
     Refund: ("refund", refund.refund),
+    PushPayment: ("push_payment", push.push_payment),
     TaxRate: ("tax_rate", pricing.tax_rate),
     Coupon: ("coupon", pricing.coupon),
     PromotionCode: ("promotion_code", pricing.promotion_code),

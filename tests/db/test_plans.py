@@ -18,8 +18,10 @@ from gateway.db import (
     drawing,
     events,
     invoices,
+    mails,
     mandates,
     meters,
+    pushes,
     refunds,
     stalled,
     state_changes,
@@ -37,18 +39,21 @@ from gateway.domain.charge import Status as ChargeStatus
 from gateway.domain.events import EventType
 from gateway.domain.invoice import Status
 from gateway.domain.metering import Aggregation, Meter, MeterEvent, Window
+from gateway.domain.push import Status as PushStatus
 from gateway.domain.refund import Status as RefundStatus
 from gateway.domain.subscription import Status as SubscriptionStatus
 from gateway.domain.webhook import DeliveryStatus
 from tests import factories as f
+from tests.happenings import mail as a_mail
+from tests.happenings import push_payment
 from tests.keeping import keep, keep_merchant
 
 ROWS = 400
 LATER = f.NOW + timedelta(days=300)
 GROWING = (
     "customers|payment_methods|mandates|subscriptions|subscription_items|invoices|invoice_lines|charge_intents|charges"
-    "|events|deliveries|delivery_attempts|state_changes|chain_transactions|transaction_attempts|blocks|chain_logs"
-    "|refunds|token_transfers|checkout_sessions|meter_events"
+    "|events|deliveries|delivery_attempts|mails|state_changes|chain_transactions|transaction_attempts|blocks|chain_logs"
+    "|refunds|token_transfers|push_payments|checkout_sessions|meter_events"
 )
 # SQLite says SCAN also when it walks a partial index that holds only what is asked for.
 PARTIAL = (
@@ -110,6 +115,7 @@ async def fill(books: Books) -> None:
                 f.checkout_session(
                     id=f.numbered("cs", n), test_clock_id=clock, **ids, expires_at=LATER + timedelta(days=n)
                 ),
+                push_payment(id=f.numbered("push", n), log_index=n, customer_id=ids["customer_id"]),
                 f.refund(
                     id=f.numbered("re", n),
                     status=RefundStatus.SUCCEEDED,
@@ -176,6 +182,13 @@ async def fill_events(conn: Connection) -> None:
             for n, record in enumerate(records)
         ],
     )
+    await mails.add(
+        conn,
+        [
+            a_mail(id=f.numbered("mail", n), dedupe_key=record.id, event_id=record.id, next_attempt_at=None)
+            for n, record in enumerate(records)
+        ],
+    )
     await blocks.append(
         conn, 1, [f.header(n) for n in range(ROWS)], [f.charged(at=f.position(n), period=n) for n in range(ROWS)]
     )
@@ -192,6 +205,7 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
             conn, chain_id=f.CHAIN_ID, now=f.NOW, limit=50, after=f.charge_intent()
         ),
         "due deliveries": lambda: webhooks.claim_due(conn, now=f.NOW, limit=50, lease_until=LATER),
+        "due mails": lambda: mails.claim_due(conn, now=f.NOW, limit=50, lease_until=LATER),
         "held deliveries": lambda: webhooks.hold_endpoint(conn, f.ENDPOINT_ID, until=LATER),
         "subscriptions by id": lambda: subscriptions.load(conn, some, lock=True),
         "subscriptions of mandates": lambda: subscriptions.of_mandates(conn, [f.numbered("mandate", 3)], lock=True),
@@ -222,8 +236,6 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
         "pending charges": lambda: charges.pending_of_transactions(conn, ["tx_1"], lock=True),
         "due checkout sessions": lambda: checkout_sessions.claim_due(conn, now=f.NOW, limit=50),
         "checkout sessions of subscriptions": lambda: checkout_sessions.open_of_subscriptions(conn, some, lock=True),
-        "awaited refunds": lambda: refunds.awaited(conn, f.CHAIN_ID),
-        "refunds of charges": lambda: refunds.of_charges(conn, [f.numbered("ch", 7)]),
         "stranded charges": lambda: charges.stranded(conn, 1, limit=50),
         "unheard charges": lambda: stranding.unheard(conn, 1, limit=50),
         "missing events": lambda: blocks.add_missing(conn, 1, [f.charged()]),
@@ -253,6 +265,21 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
     }
 
 
+def transfer_queries(conn: Connection) -> Mapping[str, Work]:
+    some = [f.numbered("sub", 7), f.numbered("sub", 8)]
+    return {
+        "canceled intents of subscriptions": lambda: charge_intents.canceled_of_subscriptions(conn, some),
+        "awaited refunds": lambda: refunds.awaited(conn, f.CHAIN_ID),
+        "refunds of charges": lambda: refunds.of_charges(conn, [f.numbered("ch", 7)]),
+        "due open invoices": lambda: invoices.claim_due(conn, now=f.NOW, limit=50, status=Status.OPEN),
+        "owners of due open invoices": lambda: invoices.due_owners(conn, now=f.NOW, limit=50, status=Status.OPEN),
+        "invoices by reference": lambda: invoices.by_references(conn, [(f.SCOPE, 1000, 7)]),
+        "open invoices of customers": lambda: invoices.open_of_customers(conn, [f.numbered("cus", 7)]),
+        "customers of wallets": lambda: pushes.customers_of_wallets(conn, f.CHAIN_ID, [f.some_address(7)]),
+        "collections in blocks": lambda: blocks.charged_in(conn, 1, [3, 7]),
+    }
+
+
 def list_queries(conn: Connection) -> Mapping[str, Work]:
     page = PageRequest(scope=f.SCOPE, limit=3)
     customer = f.numbered("cus", 7)
@@ -271,6 +298,9 @@ def list_queries(conn: Connection) -> Mapping[str, Work]:
         "open invoices": lambda: invoices.page(conn, page, status=Status.OPEN),
         "charge intents": lambda: charge_intents.page(conn, page, customer=customer),
         "charges": lambda: charges.page(conn, page, charge_intent=f.numbered("ci", 7)),
+        "push payments": lambda: pushes.page(conn, page),
+        "push payments of a customer": lambda: pushes.page(conn, page, customer=customer),
+        "unmatched push payments": lambda: pushes.page(conn, page, status=PushStatus.UNMATCHED),
         "refunds": lambda: refunds.page(conn, page),
         "refunds of a charge": lambda: refunds.page(conn, page, charge=f.numbered("ch", 7)),
         "refunds of an intent": lambda: refunds.page(conn, page, charge_intent=f.numbered("ci", 7)),
@@ -305,7 +335,7 @@ async def plan_of(conn: Connection, work: Work) -> list[str]:
 async def scans(conn: Connection) -> dict[str, list[str]]:
     """Queries that read a growing table from end to end, with the lines of their plans that say so."""
     found = {}
-    for name, work in {**worker_queries(conn), **list_queries(conn)}.items():
+    for name, work in {**worker_queries(conn), **transfer_queries(conn), **list_queries(conn)}.items():
         plan = await plan_of(conn, work)
         reads = [line for line in plan if re.search(rf"(Seq Scan on|SCAN) ({GROWING})\b", line)]
         bad = [line for line in reads if not re.search(PARTIAL, line)]

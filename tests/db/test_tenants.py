@@ -15,8 +15,10 @@ from gateway.db import (
     events,
     idempotency,
     invoices,
+    mails,
     mandates,
     meters,
+    pushes,
     state_changes,
     subscriptions,
     test_clocks,
@@ -30,6 +32,7 @@ from tests.db.parts import draft
 from tests.keeping import keep, keep_merchant
 
 MODULES: list[ModuleType] = [
+    mails,
     catalog,
     charge_intents,
     charges,
@@ -39,6 +42,7 @@ MODULES: list[ModuleType] = [
     invoices,
     mandates,
     meters,
+    pushes,
     state_changes,
     subscriptions,
     test_clocks,

@@ -28,7 +28,9 @@ from gateway.services import (
     collection,
     indexing,
     intents,
+    pushes,
     registrations,
+    reminders,
     settlement,
     setup_intents,
     submission,
@@ -186,6 +188,7 @@ class House:
     async def bill(self) -> int:
         """Renew and finalise what is due."""
         done = await billing.renew_due(self.gateway, now=self.now)
+        done += await reminders.chase_due(self.gateway, now=self.now)
         done += await checkout.expire_due(self.gateway, now=self.now)
         return done + await billing.finalize_due(self.gateway, now=self.now)
 
@@ -200,6 +203,7 @@ class House:
         """Follow the chain and settle what is final; returns how much was settled."""
         await indexing.converge(self.gateway, self.chain, now=self.now)
         settled = await settlement.settle(self.gateway, chain_id=self.chain.chain_id, now=self.now)
+        await pushes.watch(self.gateway, self.chain, now=self.now)
         return settled + await transfers.watch(self.gateway, self.chain, now=self.now)
 
     async def pump(self) -> None:

@@ -186,11 +186,32 @@ invoices: Final = Table(
     document("discounts", initially="[]"),
     Column("starting_balance", Amount, nullable=False, server_default=text("0")),
     Column("ending_balance", Amount, nullable=True),
+    Column(
+        "collection_method",
+        EnumColumn(CollectionMethod),
+        nullable=False,
+        server_default=CollectionMethod.CHARGE_AUTOMATICALLY.value,
+    ),
+    at("due_at"),
+    Column("payee", AddressColumn, nullable=True),
+    Column("push_reference", Count, nullable=True),
+    Column("push_amount", Amount, nullable=True),
+    document("chase", nullable=True),
 )
 of_tenant(invoices)
 due(invoices)
 Index("ix_invoices_customer_id", invoices.c.customer_id, invoices.c.id)
 Index("ix_invoices_subscription_id", invoices.c.subscription_id, invoices.c.id)
+partial(
+    "ix_invoices_push",
+    invoices,
+    "account_id",
+    "livemode",
+    "push_amount",
+    "push_reference",
+    where="push_reference IS NOT NULL",
+)
+partial("ix_invoices_customer_open", invoices, "customer_id", "id", where="status = 'open'")
 partial("ix_invoices_open", invoices, "account_id", "livemode", "id", where="status = 'open'")
 partial("ix_invoices_owed", invoices, "subscription_id", "id", where="status = 'open'")
 partial(
@@ -295,7 +316,7 @@ charges: Final = Table(
     Column("invoice_id", Identifier, nullable=False),
     Column("customer_id", Identifier, nullable=False),
     Column("subscription_id", Identifier, nullable=False),
-    Column("payment_method_id", Identifier, nullable=False),
+    pointer("payment_method_id"),
     Column("status", EnumColumn(ChargeStatus), nullable=False),
     *reason(),
     at("created_at", nullable=False),
@@ -304,8 +325,8 @@ charges: Final = Table(
     Column("chain_id", Amount, nullable=False),
     Column("token", AddressColumn, nullable=False),
     Column("token_amount", BaseUnits, nullable=False),
-    Column("onchain_mandate_id", MandateIdColumn, nullable=False),
-    Column("mandate_period", Count, nullable=False),
+    Column("onchain_mandate_id", MandateIdColumn, nullable=True),
+    Column("mandate_period", Count, nullable=True),
     owner("transaction_id", "chain_transactions", nullable=True),
     Column("transaction_hash", Hash32Column, nullable=True),
     Column("block_number", Amount, nullable=True),
@@ -313,6 +334,8 @@ charges: Final = Table(
     Column("log_index", Count, nullable=True),
     at("settled_at"),
     Column("amount_refunded", Amount, nullable=False, server_default="0"),
+    Column("payer", AddressColumn, nullable=True),
+    pointer("push_payment_id"),
 )
 of_tenant(charges)
 Index("ix_charges_customer_id", charges.c.customer_id, charges.c.id)
