@@ -15,6 +15,7 @@ from gateway.services import (
     billing,
     checkout,
     collection,
+    forecasts,
     housekeeping,
     indexing,
     pushes,
@@ -94,7 +95,8 @@ _Steps = Iterator[tuple[str, Step, bool]]
 def _billing(bench: Bench) -> _Steps:
     async def step() -> int:
         now = bench.clock()
-        renewed = await billing.renew_due(bench.gateway, now=now, limit=BATCH)
+        foreseen = await forecasts.of_announcements(bench.gateway, bench.chains, now=now, limit=BATCH)
+        renewed = await billing.renew_due(bench.gateway, now=now, limit=BATCH, foreseen=foreseen)
         renewed += await reminders.chase_due(bench.gateway, now=now, limit=BATCH)
         expired = await checkout.expire_due(bench.gateway, now=now, limit=BATCH)
         return renewed + expired + await billing.finalize_due(bench.gateway, now=now, limit=BATCH)

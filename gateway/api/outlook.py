@@ -8,7 +8,7 @@ from chain.checksum import checksum
 from gateway.api.endpoint import Call, Endpoint, reads
 from gateway.api.forms import Params
 from gateway.api.pagination import LIMIT_MAX, Id
-from gateway.db import mandates, subscriptions, timelines
+from gateway.db import subscriptions, timelines
 from gateway.db.pages import Page
 from gateway.domain.errors import NotFound
 from gateway.domain.subscription import Subscription
@@ -62,23 +62,21 @@ async def timeline(call: Call, query: Timeline) -> Page[TimelineEntry]:
 async def forecast(call: Call, query: Renewals) -> ForecastObject:
     """Foresee which of the coming pulls from a subscription's wallet can be collected, and what the others lack."""
     subscription = await _found(call)
-    agreed = await mandates.load(call.conn, [subscription.mandate_id] if subscription.mandate_id else [])
-    chain_ids = [mandate.chain_id for mandate in agreed.values()]
     foreseen = await forecasts.of_subscription(
         call.conn,
         call.gateway,
-        call.api.chains.get(chain_ids[0]) if chain_ids else None,
+        call.api.chains,
         subscription,
         count=query.limit,
         now=await times.of_subscription(call.conn, call.scope, subscription.id, call.now),
     )
     return ForecastObject(
         subscription=subscription.id,
-        chain_id=foreseen.chain_id,
-        token=checksum(foreseen.token.address),
+        chain_id=foreseen.wallet.chain_id,
+        token=checksum(foreseen.wallet.token),
         symbol=foreseen.token.symbol,
         decimals=foreseen.token.decimals,
-        wallet=checksum(foreseen.owner),
+        wallet=checksum(foreseen.wallet.owner),
         balance=str(foreseen.means.balance),
         allowance=str(foreseen.means.allowance),
         collectable=all(coming.code is None for coming in foreseen.coming),

@@ -23,6 +23,7 @@ from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventType
 from gateway.domain.failure import FailureCode, failed
+from gateway.domain.forecast import Forecast
 from gateway.domain.ids import new_id
 from gateway.domain.invoice import BillingReason, Invoice
 from gateway.domain.mandate import Mandate
@@ -47,10 +48,13 @@ BROADCAST_WAIT: Final = timedelta(minutes=5)
 _NUMBER_DIGITS: Final = 6
 
 
-async def renew_due(gateway: Gateway, *, now: datetime, limit: int = BATCH) -> int:
+async def renew_due(
+    gateway: Gateway, *, now: datetime, limit: int = BATCH, foreseen: Mapping[str, Forecast] | None = None
+) -> int:
     """Take one batch of subscriptions whose time has come: draft the next period's invoice, expire, or end them.
 
-    Returns how many were looked at; 0 means that nothing is due.
+    `foreseen` says of renewals that are announced what they will meet, by subscription. Returns how many were looked
+    at; 0 means that nothing is due.
     """
     async with gateway.books.write() as conn:
         claims = await subscriptions.claim_due(conn, now=now, limit=limit)
@@ -68,7 +72,7 @@ async def renew_due(gateway: Gateway, *, now: datetime, limit: int = BATCH) -> i
         await pending_updates.drop_due(conn, duties[Due.DROP_UPDATE], changes, wait=BROADCAST_WAIT)
         for subscription, at in duties[Due.ANNOUNCE_TRIAL_END]:
             changes.update(course.announce_trial_end(subscription, at))
-        await _announce(conn, duties[Due.ANNOUNCE_RENEWAL], changes)
+        await _announce(conn, duties[Due.ANNOUNCE_RENEWAL], foreseen or {}, changes)
         await changes.write(conn, gateway, Origin(now))
         failpoint(Failpoint.RENEWAL_WRITTEN)
     failpoint(Failpoint.RENEWAL_COMMITTED)
@@ -119,8 +123,13 @@ def _bill(subscription: Subscription, policy: settings.Policy, at: datetime, *, 
     )
 
 
-async def _announce(conn: Connection, due: Sequence[tuple[Subscription, datetime]], changes: Changes) -> None:
-    """Tell of renewals to come, with the invoice as it would be (ST-51, SX-14)."""
+async def _announce(
+    conn: Connection,
+    due: Sequence[tuple[Subscription, datetime]],
+    foreseen: Mapping[str, Forecast],
+    changes: Changes,
+) -> None:
+    """Tell of renewals to come, with the invoice as it would be, and what its pull will meet (ST-51, SX-14)."""
     if not due:
         return
     terms = await invoicing.terms_of(conn, [subscription for subscription, _ in due], lock=False)
@@ -132,10 +141,22 @@ async def _announce(conn: Connection, due: Sequence[tuple[Subscription, datetime
             now=at,
         )
         draft = invoicing.compose(bill, terms).invoice
-        preview = replace(draft, id=f"upcoming_{draft.id}", reason=StatusReason("upcoming"))
+        preview = replace(draft, id=f"upcoming_{draft.id}", reason=_outlook(foreseen.get(subscription.id)))
         told = Event(type=EventType.INVOICE_UPCOMING, object_id=preview.id, at=at)
         changes.announce(Moved(value=preview, events=(told,)))
         changes.update(course.announce_renewal(subscription, at))
+
+
+def _outlook(forecast: Forecast | None) -> StatusReason:
+    """Why a coming invoice will fail, or that it will not; without a forecast only that it comes."""
+    if forecast is None:
+        return StatusReason("upcoming")
+    evidence = {
+        "needed": str(forecast.draw.amount),
+        "balance": str(forecast.before.balance),
+        "allowance": str(forecast.before.allowance),
+    }
+    return StatusReason("upcoming", Action.NONE, evidence) if forecast.code is None else failed(forecast.code, evidence)
 
 
 async def _expire(conn: Connection, expired: Sequence[tuple[Subscription, datetime]], changes: Changes) -> None:

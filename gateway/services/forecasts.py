@@ -4,23 +4,23 @@ Everything that the caller sells to one wallet in one token is looked at togethe
 one allowance. What other merchants draw there is not the caller's to know, and is left out.
 """
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from chain import erc20
 from chain.errors import CallReverted, RpcUnavailable
 from chain.port import ChainPort
-from chain.primitives import ZERO_ADDRESS, Address
+from chain.primitives import ZERO_ADDRESS
 from gateway.db import catalog, charge_intents, drawing, mandates
+from gateway.db.drawing import Wallet
 from gateway.db.engine import Connection
 from gateway.domain import forecast as domain
-from gateway.domain.charge_intent import PAYABLE
+from gateway.domain.charge_intent import PAYABLE, ChargeIntent
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.forecast import Draw, Forecast, Means
 from gateway.domain.invoice import BillingReason
-from gateway.domain.mandate import Mandate
 from gateway.domain.money import Token, to_base_units
 from gateway.domain.period import Period, period
 from gateway.domain.subscription import Subscription
@@ -28,18 +28,15 @@ from gateway.services import invoicing
 from gateway.services.gateway import Gateway
 from gateway.services.invoicing import Bill, Terms
 
-SHARERS_MAX: Final = 100
-"""Subscriptions of one wallet that are looked at; people have a handful."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletForecast:
     """The coming draws on a wallet, in the order of time, and what it holds now."""
 
-    subscription_id: str
-    chain_id: int
+    wallet: Wallet
     token: Token
-    owner: Address
     means: Means
     coming: tuple[Forecast, ...]
 
@@ -47,7 +44,7 @@ class WalletForecast:
 async def of_subscription(
     conn: Connection,
     gateway: Gateway,
-    chain: ChainPort | None,
+    chains: Mapping[int, ChainPort],
     subscription: Subscription,
     *,
     count: int,
@@ -59,92 +56,140 @@ async def of_subscription(
         InvalidRequest: it has no wallet, or its chain or token are not configured any more.
         RpcUnavailable: the chain could not be asked.
     """
-    mandate = await _mandate(conn, subscription)
-    token = gateway.tokens.get((mandate.chain_id, mandate.terms.token))
-    if chain is None or token is None:
+    wallet = (await _wallets(conn, [subscription])).get(subscription.id)
+    if wallet is None:
         raise InvalidRequest(
-            f"Chain {mandate.chain_id} or its token {mandate.terms.token} is not configured here any more.",
+            f"Subscription '{subscription.id}' has no wallet yet, so there is nothing to foresee.",
+            code="payment_method_missing",
+        )
+    if wallet.chain_id not in chains or (wallet.chain_id, wallet.token) not in gateway.tokens:
+        raise InvalidRequest(
+            f"Chain {wallet.chain_id} or its token {wallet.token} is not configured here any more.",
             code="unknown_chain",
         )
-    means = await means_of(chain, mandate)
-    sharers = await drawing.on_wallet(
-        conn,
-        subscription.scope,
-        chain_id=mandate.chain_id,
-        token=mandate.terms.token,
-        owner=mandate.terms.payer,
-        limit=SHARERS_MAX,
-    )
-    draws = await _draws(conn, sharers, token, count, now)
+    means = await means_of(chains[wallet.chain_id], [wallet])
+    draws = await _draws(conn, gateway, [wallet], count=count, times={}, now=now)
+    return _foreseen(gateway, wallet, draws[wallet], means[wallet], count)
+
+
+async def of_announcements(
+    gateway: Gateway, chains: Mapping[int, ChainPort], *, now: datetime, limit: int
+) -> Mapping[str, Forecast]:
+    """Foresee the renewals that are to be announced now, by subscription; what cannot be asked is left out.
+
+    A step of a worker before its transaction: nothing is locked, and the announcement does not wait for a node.
+    """
+    async with gateway.books.read() as conn:
+        claims = await drawing.to_announce(conn, now=now, limit=limit)
+        if not claims:
+            return {}
+        wallets = await _wallets(conn, [claim.value for claim in claims])
+        known = sorted(
+            {w for w in wallets.values() if w.chain_id in chains and (w.chain_id, w.token) in gateway.tokens},
+            key=lambda wallet: (wallet.chain_id, wallet.token, wallet.owner),
+        )
+        times = {claim.value.id: claim.now for claim in claims}
+        draws = await _draws(conn, gateway, known, count=1, times=times, now=now) if known else {}
+    means: dict[Wallet, Means] = {}
+    for chain_id in sorted({wallet.chain_id for wallet in known}):
+        try:
+            means |= await means_of(chains[chain_id], [wallet for wallet in known if wallet.chain_id == chain_id])
+        except RpcUnavailable as error:
+            _log.warning("renewals are announced without a forecast: %s", error, extra={"chain_id": chain_id})
+    told: dict[str, Forecast] = {}
+    for wallet in known:
+        if wallet in means:
+            coming = domain.foresee(draws[wallet], means[wallet])
+            told |= {f.draw.subscription_id: f for f in coming if not f.draw.retried}
+    return {claim.value.id: told[claim.value.id] for claim in claims if claim.value.id in told}
+
+
+def _foreseen(gateway: Gateway, wallet: Wallet, draws: Sequence[Draw], means: Means, count: int) -> WalletForecast:
     return WalletForecast(
-        subscription_id=subscription.id,
-        chain_id=mandate.chain_id,
-        token=token,
-        owner=mandate.terms.payer,
+        wallet=wallet,
+        token=gateway.tokens[wallet.chain_id, wallet.token],
         means=means,
         coming=tuple(domain.foresee(sorted(draws, key=lambda draw: draw.at)[:count], means)),
     )
 
 
-async def means_of(chain: ChainPort, mandate: Mandate) -> Means:
-    """What the payer of a mandate has, and what it lets the contract take, at the newest block.
+async def means_of(chain: ChainPort, wallets: Sequence[Wallet]) -> dict[Wallet, Means]:
+    """What wallets of one chain have, and what they let the contract take, at the newest block, in one round trip.
 
     Raises:
-        RpcUnavailable: the chain could not be asked, or the token gave no answer.
+        RpcUnavailable: the chain could not be asked, or a token gave no answer.
     """
-    payer, token = mandate.terms.payer, mandate.terms.token
     answers = await chain.calls(
         [
-            (ZERO_ADDRESS, token, erc20.balance_of_data(payer)),
-            (ZERO_ADDRESS, token, erc20.allowance_data(payer, mandate.contract)),
+            call
+            for w in wallets
+            for call in (
+                (ZERO_ADDRESS, w.token, erc20.balance_of_data(w.owner)),
+                (ZERO_ADDRESS, w.token, erc20.allowance_data(w.owner, w.contract)),
+            )
         ]
     )
+    numbers = []
     for answer in answers:
         if isinstance(answer, CallReverted):
-            raise RpcUnavailable(f"token {token} does not tell balances: {answer}")
+            raise RpcUnavailable(f"a token does not tell balances: {answer}")
         if isinstance(answer, Exception):
             raise answer
-    balance, allowance = (int.from_bytes(answer, "big") for answer in answers if isinstance(answer, bytes))
-    return Means(balance, allowance)
+        numbers.append(int.from_bytes(answer, "big"))
+    return {w: Means(numbers[2 * n], numbers[2 * n + 1]) for n, w in enumerate(wallets)}
 
 
-async def _mandate(conn: Connection, subscription: Subscription) -> Mandate:
-    found = {}
-    if subscription.mandate_id is not None:
-        found = await mandates.load(conn, [subscription.mandate_id])
-    if not found:
-        raise InvalidRequest(
-            f"Subscription '{subscription.id}' has no wallet yet, so there is nothing to foresee.",
-            code="payment_method_missing",
-        )
-    return found[subscription.mandate_id or ""]
+async def _wallets(conn: Connection, subscriptions: Sequence[Subscription]) -> dict[str, Wallet]:
+    """The wallet of each subscription that has one, by the subscription's id."""
+    ids = sorted({s.mandate_id for s in subscriptions if s.mandate_id is not None})
+    agreed = await mandates.load(conn, ids) if ids else {}
+    return {
+        s.id: Wallet(s.scope, m.chain_id, m.terms.token, m.terms.payer, m.contract)
+        for s in subscriptions
+        if (m := agreed.get(s.mandate_id or "")) is not None
+    }
 
 
 async def _draws(
-    conn: Connection, sharers: Sequence[Subscription], token: Token, count: int, now: datetime
-) -> list[Draw]:
+    conn: Connection,
+    gateway: Gateway,
+    wallets: Sequence[Wallet],
+    *,
+    count: int,
+    times: Mapping[str, datetime],
+    now: datetime,
+) -> dict[Wallet, list[Draw]]:
+    """What each wallet is to be drawn on: what is owed and tried again, and the next `count` periods of each sharer."""
+    shared = await drawing.on_wallets(conn, wallets)
+    sharers = list({s.id: s for of_wallet in shared.values() for s in of_wallet}.values())
     terms = await invoicing.terms_of(conn, sharers, lock=False)
     customers = await catalog.load_customers(conn, sorted({s.customer_id for s in sharers}))
-    balances = {c.id: (c.balance, c.balance_currency) for c in customers.values()}
-    draws = [
-        Draw(
-            subscription_id=intent.subscription_id,
-            at=max(intent.next_attempt_at, now),
-            amount=intent.token_amount,
-            retried=True,
-        )
-        for intent in await charge_intents.open_of_subscriptions(conn, [s.id for s in sharers])
-        if intent.status in PAYABLE and intent.next_attempt_at is not None and intent.token_amount is not None
-    ]
-    for s in sharers:
-        credit, held_in = balances.get(s.customer_id, (0, None))
-        credit = credit if held_in in (None, s.currency) else 0
-        for at, amount in _renewals(s, terms, count, now):
-            owed, credit = max(amount + credit, 0), min(amount + credit, 0)
-            if owed:
-                draws.append(Draw(subscription_id=s.id, at=at, amount=to_base_units(owed, s.currency, token)))
-        balances[s.customer_id] = (credit, held_in)
+    owed: dict[str, list[ChargeIntent]] = {}
+    for intent in await charge_intents.open_of_subscriptions(conn, [s.id for s in sharers]) if sharers else []:
+        owed.setdefault(intent.subscription_id, []).append(intent)
+    draws: dict[Wallet, list[Draw]] = {}
+    for wallet, of_wallet in shared.items():
+        token = gateway.tokens[wallet.chain_id, wallet.token]
+        standing = {c.id: c.balance for c in customers.values()}  # negative: credit, which the next invoices use up
+        draws[wallet] = []
+        for s in of_wallet:
+            here = times.get(s.id, now)
+            draws[wallet] += _retries(owed.get(s.id, ()), here)
+            for at, total in _renewals(s, terms, count, here):
+                due = total + standing.get(s.customer_id, 0)
+                standing[s.customer_id] = min(due, 0)
+                if due > 0:
+                    draws[wallet].append(
+                        Draw(subscription_id=s.id, at=at, amount=to_base_units(due, s.currency, token))
+                    )
     return draws
+
+
+def _retries(owed: Sequence[ChargeIntent], now: datetime) -> Iterator[Draw]:
+    for intent in owed:
+        if intent.status in PAYABLE and intent.next_attempt_at is not None and intent.token_amount is not None:
+            at = max(intent.next_attempt_at, now)
+            yield Draw(subscription_id=intent.subscription_id, at=at, amount=intent.token_amount, retried=True)
 
 
 def _renewals(s: Subscription, terms: Terms, count: int, now: datetime) -> Iterator[tuple[datetime, int]]:

@@ -248,9 +248,10 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
         "recent blocks": lambda: blocks.recent(conn, 1, 300),
         "next on a clock": lambda: test_clocks.next_due(conn, f.numbered("clock", 2)),
         "busy clock": lambda: test_clocks.busy(conn, f.numbered("clock", 2)),
-        "subscriptions on a wallet": lambda: drawing.on_wallet(
-            conn, f.SCOPE, chain_id=f.CHAIN_ID, token=f.TOKEN, owner=f.some_address(7), limit=9
+        "subscriptions on wallets": lambda: drawing.on_wallets(
+            conn, [drawing.Wallet(f.SCOPE, f.CHAIN_ID, f.TOKEN, f.some_address(n), f.CONTRACT) for n in (7, 8)]
         ),
+        "renewals to announce": lambda: drawing.to_announce(conn, now=f.NOW, limit=50),
         "timeline": lambda: timelines.page(
             conn, f.SCOPE, f.subscription(id=f.numbered("sub", 7), customer_id=f.numbered("cus", 8)), limit=9
         ),

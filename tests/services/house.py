@@ -26,6 +26,7 @@ from gateway.services import (
     billing,
     checkout,
     collection,
+    forecasts,
     indexing,
     intents,
     pushes,
@@ -187,7 +188,9 @@ class House:
 
     async def bill(self) -> int:
         """Renew and finalise what is due."""
-        done = await billing.renew_due(self.gateway, now=self.now)
+        chains = {self.chain.chain_id: self.chain}
+        foreseen = await forecasts.of_announcements(self.gateway, chains, now=self.now, limit=billing.BATCH)
+        done = await billing.renew_due(self.gateway, now=self.now, foreseen=foreseen)
         done += await reminders.chase_due(self.gateway, now=self.now)
         done += await checkout.expire_due(self.gateway, now=self.now)
         return done + await billing.finalize_due(self.gateway, now=self.now)
