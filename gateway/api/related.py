@@ -23,11 +23,13 @@ async def related(conn: Connection, gateway: Gateway, values: Iterable[Any]) -> 
     return replace(
         found,
         payment_methods=await catalog.load_payment_methods(conn, method_ids) if method_ids else {},
-        permits=_permits(unsigned, gateway.tokens),
+        permits=_permits(unsigned, gateway.tokens, found.beside),
     )
 
 
-def _permits(mandates: Iterable[Mandate], tokens: Mapping[Any, Token]) -> dict[str, Mapping[str, Any]]:
+def _permits(
+    mandates: Iterable[Mandate], tokens: Mapping[Any, Token], beside: Mapping[str, int]
+) -> dict[str, Mapping[str, Any]]:
     """A permit for each mandate whose token has them; the page fills in `nonce`, which only the token knows."""
     permits: dict[str, Mapping[str, Any]] = {}
     for mandate in mandates:
@@ -41,7 +43,7 @@ def _permits(mandates: Iterable[Mandate], tokens: Mapping[Any, Token]) -> dict[s
             chain_id=mandate.chain_id,
             owner=mandate.terms.payer,
             spender=mandate.contract,
-            value=allowance_to_ask(mandate.terms, mandate.created_at),
+            value=allowance_to_ask(mandate.terms, mandate.created_at) + beside.get(mandate.id, 0),
             nonce=0,
             deadline=mandate.terms.deadline,
         )

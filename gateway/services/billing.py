@@ -33,7 +33,7 @@ from gateway.domain.subscription import Due, Subscription
 from gateway.domain.subscription import Status as SubscriptionStatus
 from gateway.domain.transition import Action, Event, Moved, StatusReason
 from gateway.failpoints import Failpoint, failpoint
-from gateway.services import credit, invoicing, pending_updates, periods, sending, settings
+from gateway.services import credit, extra_mandates, invoicing, pending_updates, periods, sending, settings
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
 from gateway.services.invoicing import Bill
@@ -271,9 +271,10 @@ async def finalize(
                 changes.update(change)
             continue
         mandate = None if draft.is_sent else known.get(subscription.mandate_id or "")
-        intent = _begin_intent(
-            gateway, opened.value, subscription, mandate=mandate, mandate_period=free.get(draft.id, 1), at=at
-        )
+        period = free.get(draft.id, 1)
+        if mandate is not None and (extra := extra_mandates.for_invoice(gateway, opened.value, mandate, at)):
+            mandate, period = changes.insert(extra), 1
+        intent = _begin_intent(gateway, opened.value, subscription, mandate=mandate, mandate_period=period, at=at)
         if draft.is_sent:
             sending.open_sent(opened, subscription, intent.value, letters[draft.id], at=at, changes=changes)
             continue

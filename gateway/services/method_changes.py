@@ -89,7 +89,7 @@ def take_over(
 ) -> None:
     """Let a registered mandate pay what its subscription still owes, at once. A pull under way is left to its outcome.
 
-    A period from before the mandate cannot be pulled with it; that invoice stays as it is.
+    A period from before the mandate cannot be pulled with it, nor more than it allows; such an invoice stays as it is.
     """
     token = tokens.get((mandate.chain_id, mandate.terms.token))
     if token is None:
@@ -99,7 +99,10 @@ def take_over(
         period = period_for(mandate.terms, invoice.period_start)
         # What was sent is waited for, and not pulled as well (ST-76).
         is_open = changes.current(invoice).status is InvoiceStatus.OPEN and not invoice.is_sent
-        is_owed = is_open and intent.status in intent_domain.PAYABLE
-        if is_owed and intent.mandate_id != mandate.id and period > 0:
-            amount = to_base_units(intent.amount, intent.currency, token)
+        if not is_open or intent.status not in intent_domain.PAYABLE:
+            continue
+        if intent.mandate_id == mandate.id or period <= 0:
+            continue
+        amount = to_base_units(intent.amount, intent.currency, token)
+        if amount <= mandate.terms.amount:
             changes.update(intent_domain.redirect(intent, mandate, period, amount, now))

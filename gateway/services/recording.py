@@ -203,6 +203,7 @@ async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Record
         },
         collected=await allowances.collected(conn, [value for value in shown if isinstance(value, Mandate)]),
         revocations=allowances.revocations(agreed.values()),
+        beside=await allowances.beside(conn, agreed.values()),
         calldata={
             value.id: "0x" + erc20.transfer_data(value.recipient, value.token_amount).hex()
             for value in shown

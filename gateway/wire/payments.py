@@ -182,7 +182,7 @@ def next_action(mandate: Mandate, related: Related) -> NextAction:
             token=checksum(mandate.terms.token),
             symbol=symbol(related, mandate.chain_id, mandate.terms.token),
             spender=checksum(mandate.contract),
-            amount=str(allowance_to_ask(mandate.terms, mandate.created_at)),
+            amount=str(allowance_to_ask(mandate.terms, mandate.created_at) + related.beside.get(mandate.id, 0)),
             mandate=mandate.id,
             eip712=related.typed_data.get(mandate.id),
             permit=related.permits.get(mandate.id),

@@ -34,6 +34,7 @@ class Related:
         collected: by mandate id, how many periods it has paid.
         revocations: by mandate id, what its payer can send to end it.
         modes: by chain, whether it is one of live mode.
+        beside: by id of a mandate for a single payment, what the wallet has to allow for its subscription besides.
         calldata: by refund id, what the merchant's wallet sends to the token (only `chain.erc20` builds it).
     """
 
@@ -50,4 +51,5 @@ class Related:
     collected: Mapping[str, int] = field(default_factory=dict)
     revocations: Mapping[str, Sequence[WalletCall]] = field(default_factory=dict)
     modes: Mapping[int, bool] = field(default_factory=dict)
+    beside: Mapping[str, int] = field(default_factory=dict)
     public_url: str = ""
