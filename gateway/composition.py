@@ -28,7 +28,7 @@ from gateway.db.engine import Books
 from gateway.domain.dunning import OnRetriesExhausted, RetryPolicy
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.money import Token, currency
-from gateway.services.gateway import Gateway, Network
+from gateway.services.gateway import Gateway, MailPolicy, Network
 from gateway.startup import Facts, problems_of_facts, problems_of_settings
 
 RECURSION_LIMIT: Final = 1000
@@ -73,6 +73,7 @@ def gateway_of(config: Config) -> Gateway:
         public_url=config.public_url.rstrip("/"),
         finalization_delay=timedelta(seconds=config.billing.finalization_delay_seconds),
         retry_policy=retry,
+        mail=None if config.mail is None else _mail_policy(config.mail),
     )
 
 
@@ -188,6 +189,10 @@ def _network(chain: settings.Chain) -> Network:
         tip=chain.tip_gwei * _GWEI,
         final_tag=None if chain.final_tag is None else BlockTag(chain.final_tag),
     )
+
+
+def _mail_policy(mail: settings.Mail) -> MailPolicy:
+    return MailPolicy(sender=mail.sender, in_test_mode=mail.test_mode or mail.folder is not None)
 
 
 def _token(token: settings.Token) -> Token:

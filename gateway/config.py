@@ -16,6 +16,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from gateway.domain.branding import is_deliverable
+
 ENV_PREFIX: Final = "DUES_"
 CONFIG_VARIABLE: Final = "DUES_CONFIG"
 DEFAULT_FILE: Final = "dues.toml"
@@ -23,8 +25,11 @@ NO_SETTINGS: Final = frozenset({CONFIG_VARIABLE, "DUES_ANVIL", "DUES_TEST_POSTGR
 """Variables of the same prefix that mean something else; every other one that is no setting is refused."""
 
 _FILE_SUFFIX: Final = "_file"
-_SECRETS: Final = frozenset({"database_url", "redis_url", "pepper", "rpc_urls", "keystore_password", "development_key"})
+_SECRETS: Final = frozenset(
+    {"database_url", "redis_url", "pepper", "rpc_urls", "keystore_password", "development_key", "password"}
+)
 _LISTS: Final = frozenset({"rpc_urls", "days"})
+_SMTP_TIMEOUT_MAX: Final = 20  # seconds; with ten answers to a letter, a batch ends before its claim does
 _LIST_LENGTH_MAX: Final = 64  # entries that the environment may add to a list; a typo must not make a huge one
 
 
@@ -135,6 +140,39 @@ class Signer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     development_key: Secret | None = None
 
 
+class Mail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Mail to customers; without this table nobody is written to.
+
+    Attributes:
+        sender: address that all mails come from; merchants' names stand before it, answers go to their own address.
+        folder: letters become files here and are not sent; for development.
+        test_mode: also write to customers of test mode, who may be anybody; files are always written.
+    """
+
+    sender: str
+    folder: Path | None = None
+    test_mode: bool = False
+
+
+class Smtp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The server that takes mails over.
+
+    Attributes:
+        security: `starttls` begins in the clear and encrypts before anything is said, `tls` encrypts at once, `none` is
+            for a server on this machine. Certificates are checked.
+        ca_file: certificates to trust instead of the system's.
+        timeout_seconds: longest wait for each answer.
+    """
+
+    host: str
+    port: int = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str | None = None
+    password: Secret | None = None
+    ca_file: Path | None = None
+    timeout_seconds: int = 10
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that an installation decides.
 
@@ -157,6 +195,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     retry: Retry = Retry()
     billing: Billing = Billing()
     log: Log = Log()
+    mail: Mail | None = None
+    smtp: Smtp | None = None
     chains: tuple[Chain, ...] = ()
     tokens: tuple[Token, ...] = ()
     signers: tuple[Signer, ...] = ()
@@ -167,6 +207,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         yield from (url.reveal() for chain in self.chains for url in chain.rpc_urls)
         for signer in self.signers:
             yield from (s.reveal() for s in (signer.keystore_password, signer.development_key) if s is not None)
+        if self.smtp is not None and self.smtp.password is not None:
+            yield self.smtp.password.reveal()
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
@@ -273,12 +315,17 @@ def _explained(error: msgspec.ValidationError, source: str) -> str:
 
 
 def _anchored(config: Config, base: Path) -> Config:
-    """Read relative keystore paths from the file's own directory, wherever the command is started."""
+    """Read relative paths from the file's own directory, wherever the command is started."""
     signers = tuple(
         signer if signer.keystore is None else msgspec.structs.replace(signer, keystore=base / signer.keystore)
         for signer in config.signers
     )
-    return msgspec.structs.replace(config, signers=signers)
+    mail, smtp = config.mail, config.smtp
+    if mail is not None and mail.folder is not None:
+        mail = msgspec.structs.replace(mail, folder=base / mail.folder)
+    if smtp is not None and smtp.ca_file is not None:
+        smtp = msgspec.structs.replace(smtp, ca_file=base / smtp.ca_file)
+    return msgspec.structs.replace(config, signers=signers, mail=mail, smtp=smtp)
 
 
 def _consistent(config: Config, source: str) -> Config:
@@ -299,6 +346,24 @@ def _consistent(config: Config, source: str) -> Config:
     for i, signer in enumerate(config.signers):
         if (signer.keystore is None) == (signer.development_key is None):
             problems.append(f"signers[{i}]: give either keystore or development_key")
+    problems += _mail_problems(config.mail, config.smtp)
     if problems:
         raise ConfigInvalid(f"{source}: " + "; ".join(problems) + ".")
     return config
+
+
+def _mail_problems(mail: Mail | None, smtp: Smtp | None) -> list[str]:
+    problems = []
+    if mail is not None and not is_deliverable(mail.sender):
+        problems.append("mail.sender: is no address that mail can come from")
+    if mail is not None and (mail.folder is None) == (smtp is None):
+        problems.append("mail: give either [smtp] or mail.folder")
+    if mail is None and smtp is not None:
+        problems.append("smtp: means nothing without [mail]; give mail.sender")
+    if smtp is not None and (smtp.username is None) != (smtp.password is None):
+        problems.append("smtp: give username and password, or neither")
+    if smtp is not None and smtp.password is not None and smtp.security == "none":
+        problems.append("smtp.security: must be 'starttls' or 'tls' where there is a password")
+    if smtp is not None and not 1 <= smtp.timeout_seconds <= _SMTP_TIMEOUT_MAX:
+        problems.append(f"smtp.timeout_seconds: must be between 1 and {_SMTP_TIMEOUT_MAX}")
+    return problems

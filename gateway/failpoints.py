@@ -41,6 +41,9 @@ class Failpoint(StrEnum):
     DELIVERY_SENT = "delivery.sent"
     DELIVERY_WRITTEN = "delivery.written"
     DELIVERY_COMMITTED = "delivery.committed"
+    MAIL_CLAIMED = "mail.claimed"
+    MAIL_POSTED = "mail.posted"
+    MAIL_COMMITTED = "mail.committed"
 
 
 _armed: dict[Failpoint, int] = {}

@@ -32,6 +32,7 @@ _DEVELOPMENT_ACCOUNTS: Final = frozenset(
         "0xa0ee7a142d267c1f36714e4a8f75612f20a79720",
     }
 )
+_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEVELOPMENT_CHAINS: Final = frozenset({1337, 31337})
 
 
@@ -84,7 +85,7 @@ def problems_of_settings(config: Config) -> list[str]:
         password = urlsplit(url).password
         if password is not None and _is_default(unquote(password)):
             found.append(f"{name}: its password is a well-known default; choose another one")
-    return found + _chain_problems(config) + _signer_problems(config)
+    return found + _mail_problems(config) + _chain_problems(config) + _signer_problems(config)
 
 
 def problems_of_facts(config: Config, facts: Facts) -> list[str]:
@@ -128,6 +129,17 @@ def warnings_of_facts(facts: Facts) -> list[str]:
         for chain_id, tokens in facts.forbidden_tokens.items()
         for token in tokens
     ]
+
+
+def _mail_problems(config: Config) -> list[str]:
+    found = []
+    if config.mail is not None and config.mail.folder is not None:
+        found.append("mail.folder: not in live mode, nobody would get the mails; configure [smtp]")
+    if config.smtp is not None and config.smtp.security == "none" and config.smtp.host not in _THIS_MACHINE:
+        found.append("smtp.security: 'none' is for a server on this machine; use 'starttls' or 'tls'")
+    if config.smtp is not None and config.smtp.password is not None and _is_default(config.smtp.password.reveal()):
+        found.append("smtp.password: is a well-known default; choose another one")
+    return found
 
 
 def _chain_problems(config: Config) -> list[str]:

@@ -18,6 +18,7 @@ from gateway.services import (
     forecasts,
     housekeeping,
     indexing,
+    mails,
     pushes,
     reconciliation,
     registrations,
@@ -29,10 +30,10 @@ from gateway.services import (
     webhooks,
 )
 from gateway.services.gateway import Gateway
-from gateway.services.ports import HttpPort
+from gateway.services.ports import HttpPort, MailPort
 from gateway.services.test_clocks import LocalChainPort
 from workers.lane import BEAT_SECONDS, Lane
-from workers.settings import BILLING, CLOCKS, COLLECTION, INDEXER, MAINTENANCE, NEXT, SUBMITTER, WEBHOOKS
+from workers.settings import BILLING, CLOCKS, COLLECTION, INDEXER, MAIL, MAINTENANCE, NEXT, SUBMITTER, WEBHOOKS
 
 BATCH: Final = 500  # rows of one transaction: long enough to be fast, short enough not to hold up the API's writes
 LOCAL_BEAT_SECONDS: Final = 0.05  # a local chain mines when it is told to, and a test waits for it
@@ -46,7 +47,7 @@ Step = Callable[[], Awaitable[int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """Everything that roles work with. `owner` names this process where it holds a lease."""
+    """Everything that roles work with. `owner` names this process where it holds a lease; no `post`, no mail."""
 
     gateway: Gateway
     chains: Mapping[int, ChainPort]
@@ -56,6 +57,7 @@ class Bench:
     clock: Callable[[], datetime]
     owner: str
     ring: Callable[[str], None]
+    post: MailPort | None = None
 
 
 def lanes_of(role: str, bench: Bench) -> list[Lane]:
@@ -166,6 +168,17 @@ def _webhooks(bench: Bench) -> _Steps:
         yield f"{WEBHOOKS} {number}", step, False
 
 
+def _mail(bench: Bench) -> _Steps:
+    post = bench.post
+    if post is None:
+        return
+
+    async def step() -> int:
+        return await mails.deliver_due(bench.gateway, post, now=bench.clock())
+
+    yield MAIL, step, False
+
+
 def _clocks(bench: Bench) -> _Steps:
     async def step() -> int:
         return await test_clocks.step(bench.gateway, bench.local_chains, now=bench.clock())
@@ -210,5 +223,6 @@ _STEPS: Final[Mapping[str, Callable[[Bench], _Steps]]] = {
     INDEXER: _indexer,
     WEBHOOKS: _webhooks,
     CLOCKS: _clocks,
+    MAIL: _mail,
     MAINTENANCE: _maintenance,
 }

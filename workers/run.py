@@ -14,7 +14,7 @@ from arq.connections import ArqRedis, create_pool
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
-from gateway import clock, webhook_http
+from gateway import clock, mail_post, webhook_http
 from gateway.composition import House
 from workers import settings
 from workers.bells import RECONNECT_SECONDS
@@ -58,6 +58,7 @@ async def run(house: House, roles: Sequence[str] = settings.ROLES, *, handle_sig
             clock=clock.now,
             owner=owner_name(),
             ring=bells.ring,
+            post=mail_post.of(house.config),
         )
         lanes = {role: lanes_of(role, bench) for role in dict.fromkeys(roles)}
         for role, of_role in lanes.items():

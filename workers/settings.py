@@ -18,8 +18,9 @@ SUBMITTER: Final = "submitter"
 INDEXER: Final = "indexer"
 WEBHOOKS: Final = "webhooks"
 CLOCKS: Final = "clocks"
+MAIL: Final = "mail"
 MAINTENANCE: Final = "maintenance"
-ROLES: Final = (BILLING, COLLECTION, SUBMITTER, INDEXER, WEBHOOKS, CLOCKS, MAINTENANCE)
+ROLES: Final = (BILLING, COLLECTION, SUBMITTER, INDEXER, WEBHOOKS, CLOCKS, MAIL, MAINTENANCE)
 """Every role. Each can run in a process of its own, several times, or all in one."""
 
 NEXT: Final[dict[str, tuple[str, ...]]] = {
@@ -29,6 +30,7 @@ NEXT: Final[dict[str, tuple[str, ...]]] = {
     INDEXER: (SUBMITTER, COLLECTION, BILLING, CLOCKS, WEBHOOKS),
     WEBHOOKS: (),
     CLOCKS: (BILLING, COLLECTION, INDEXER, WEBHOOKS),
+    MAIL: (),  # and nobody rings it: a mail has time until the heartbeat
     MAINTENANCE: (),
 }
 """Whose bell a role rings after it has done something; nothing done rings nobody, so the ringing ends."""

@@ -1,6 +1,7 @@
 """`dues doctor`: looks at everything that a gateway stands on, changes nothing, and says what to do."""
 
 import asyncio
+import smtplib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ from chain.json_rpc import JsonRpcChain
 from chain.mandates import is_operator_data, is_token_allowed_data
 from chain.primitives import ZERO_ADDRESS, Address
 from chain.words import read_uint
+from gateway import mail_post
 from gateway.cli.app import CommandFailed
 from gateway.cli.running import prepared
 from gateway.composition import House, opened
@@ -67,6 +69,7 @@ async def _examined(config: Config) -> list[Finding]:
         findings.append(redis)
         if not redis.todo:
             findings.append(await _workers(config))
+        findings.append(await _mail(config))
         for chain_id, chain in house.chains.items():
             findings += await _chain(house, chain_id, chain)
     return findings
@@ -111,6 +114,17 @@ async def _workers(config: Config) -> Finding:
     missing = [role for role in ROLES if role not in alive]
     todo = f"start one with `dues worker --roles {','.join(missing)}`" if missing else ""
     return Finding("workers", f"{len(alive)} of {len(ROLES)} roles are alive", todo)
+
+
+async def _mail(config: Config) -> Finding:
+    post = mail_post.of(config)
+    if post is None:
+        return Finding("mail", "off: nobody is written to")
+    try:
+        found = await asyncio.to_thread(post.check)
+    except (OSError, smtplib.SMTPException) as error:
+        return Finding("mail", mail_post.said(error), "correct [smtp] or [mail]; mails wait meanwhile, payments do not")
+    return Finding("mail", found)
 
 
 async def _chain(house: House, chain_id: int, chain: JsonRpcChain) -> list[Finding]:

@@ -43,6 +43,11 @@ class Folder:
         return self.root / "logs"
 
     @property
+    def outbox(self) -> Path:
+        """Mails that the gateway wrote, one file each."""
+        return self.root / "outbox"
+
+    @property
     def redis(self) -> Path:
         """Where Redis would write, if it wrote."""
         return self.root / "redis"

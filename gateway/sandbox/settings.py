@@ -28,6 +28,10 @@ allow_private_webhooks = true
 host = {host}
 port = {port}
 
+[mail]
+sender = "billing@sandbox.example"
+folder = {outbox}
+
 [billing]
 finalization_delay_seconds = 3600
 
@@ -67,6 +71,7 @@ def write(folder: Folder, ports: Ports, deployed: Deployed) -> Path:
     """Write the file, readable by its owner only, and return its path."""
     values: dict[str, str | int] = {
         "database_url": f"sqlite+aiosqlite:///{folder.database}",
+        "outbox": str(folder.outbox),
         "redis_url": f"redis://{HOST}:{ports.redis}/0",
         "public_url": f"http://{HOST}:{ports.api}",
         "pepper": secrets.token_hex(32),

@@ -198,4 +198,5 @@ def _facts(world: World) -> dict[str, object]:
         "subscribers": [checksum(signer.address) for signer in world.subscribers],
         "settings": str(world.folder.settings),
         "logs": str(world.folder.logs),
+        "outbox": str(world.folder.outbox),
     }

@@ -44,12 +44,26 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MailPolicy:
+    """Whose mails are sent at all.
+
+    Attributes:
+        sender: address that all mails come from; merchants' names stand before it.
+        in_test_mode: also for objects of test mode, whose customers may be anybody.
+    """
+
+    sender: str
+    in_test_mode: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
     """The books, the configured chains, and the operator's defaults for merchants.
 
     Attributes:
         finalization_delay: how long a renewal's invoice stays a draft that can still be changed (C10).
         retry_policy: when a failed renewal is tried again.
+        mail: None = nobody is written to.
     """
 
     books: Books
@@ -58,6 +72,7 @@ class Gateway:
     public_url: str
     finalization_delay: timedelta = timedelta(hours=1)
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    mail: MailPolicy | None = None
 
     def network(self, chain_id: int, *, livemode: bool, param: str = "chain_id") -> Network:
         """Return a configured chain of the given mode.

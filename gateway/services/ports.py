@@ -1,9 +1,10 @@
 """What services need of the outside world besides the chain: protocols only, no implementation.
 
-`gateway.webhook_http` and `workers.bells` implement them; tests use small real servers or a recording object.
+`gateway.webhook_http`, `gateway.mail_post` and `workers.bells` implement them; tests use small real servers or a
+recording object.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
@@ -61,6 +62,41 @@ class HttpPort(Protocol):
         Raises:
             HttpFailed: there was no answer.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A mail on its way out: `message` is the whole of it (RFC 5322)."""
+
+    id: str
+    sender: str
+    recipient: str
+    message: bytes
+
+
+class Verdict(StrEnum):
+    """What became of a letter. `untried`: there was no time for it any more; it counts as no attempt."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+    AWAY = "away"
+    UNTRIED = "untried"
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A letter's verdict, and why: `refused` is for ever, `away` may pass."""
+
+    verdict: Verdict
+    words: str = ""
+
+
+class MailPort(Protocol):
+    """Hands letters to whoever carries them."""
+
+    async def post(self, letters: Sequence[Letter]) -> list[Posted]:
+        """Try each letter at most once, within a bounded time, and say of each what became of it; never raises."""
         ...
 
 

@@ -33,7 +33,7 @@ from gateway.domain.terms import SubscriptionItem
 from gateway.domain.test_clock import TestClock
 from gateway.domain.transition import Moved
 from gateway.domain.webhook import Delivery
-from gateway.services import allowances
+from gateway.services import allowances, mail_queue
 from gateway.services.gateway import Gateway
 from gateway.wire import render
 from gateway.wire.related import Related
@@ -84,7 +84,7 @@ async def record(
     *,
     origin: Origin,
 ) -> list[EventRecord]:
-    """Write the events of `moved`, in its order, and one delivery for each endpoint that hears of them.
+    """Write the events of `moved`, in its order, one delivery for each endpoint that hears of them, and the mails.
 
     Call it last in a transaction: it takes the lock that numbers events, and holds it until the commit.
     """
@@ -111,6 +111,8 @@ async def record(
         )
     records = await events.append(conn, drafts)
     await _queue_deliveries(conn, records, origin.system_now)
+    told = [move.value for move in announced for _ in move.events]
+    await mail_queue.queue(conn, gateway, list(zip(told, records, strict=True)), system_now=origin.system_now)
     return records
 
 

@@ -20,8 +20,10 @@ from gateway.domain import signatures
 from gateway.domain import webhook as rules
 from gateway.domain.events import public_type
 from gateway.domain.period import to_unix
+from gateway.domain.settings import MailKind
 from gateway.domain.webhook import Delivery, DeliveryStatus, EndpointStatus, WebhookEndpoint
 from gateway.failpoints import Failpoint, failpoint
+from gateway.services import mail_queue
 from gateway.services.gateway import Gateway
 from gateway.services.ports import HttpAnswer, HttpFailed, HttpPort
 from gateway.wire import webhook as wire
@@ -69,7 +71,7 @@ async def deliver_due(gateway: Gateway, http: HttpPort, *, now: datetime, limit:
     served = await asyncio.gather(*(_serve(http, queue, now) for queue in queues.values()))
     results = [result for of_endpoint in served for result in of_endpoint]
     failpoint(Failpoint.DELIVERY_SENT)
-    await _write_down(gateway, results)
+    await _write_down(gateway, results, now)
     failpoint(Failpoint.DELIVERY_COMMITTED)
     return len(results)
 
@@ -148,7 +150,7 @@ def _line(
     )
 
 
-async def _write_down(gateway: Gateway, results: Sequence[_Result]) -> None:
+async def _write_down(gateway: Gateway, results: Sequence[_Result], now: datetime) -> None:
     silent = {
         result.delivery.endpoint_id: result.delivery.next_attempt_at
         for result in results
@@ -165,5 +167,14 @@ async def _write_down(gateway: Gateway, results: Sequence[_Result]) -> None:
         for endpoint in (await webhooks.load(conn, given_up)).values() if given_up else ():
             if endpoint.status is EndpointStatus.ENABLED:
                 await webhooks.disable_endpoint(conn, endpoint.id)
+                await mail_queue.tell_merchant(
+                    conn,
+                    gateway,
+                    endpoint.scope,
+                    MailKind.ENDPOINT_DISABLED,
+                    about=endpoint.id,
+                    occasion=f"{endpoint.id}:{now.isoformat()}",
+                    now=now,
+                )
                 _log.error("endpoint disabled after 72 hours without success", extra={"endpoint": endpoint.id})
         failpoint(Failpoint.DELIVERY_WRITTEN)

@@ -172,7 +172,7 @@ def test_doctor_says_what_is_wrong_and_what_to_do(settings: Path) -> None:
     assert answer.returncode == 1
     assert re.search(r"^!!  database +schema empty\n.*→ run `dues migrate`", answer.stdout, re.MULTILINE)
     assert re.search(r"^!!  redis +no answer", answer.stdout, re.MULTILINE)
-    assert answer.stderr == "dues: 2 of 3 checks need attention\n"
+    assert answer.stderr == "dues: 2 of 4 checks need attention\n"
 
 
 def test_the_published_description_of_the_api_is_up_to_date() -> None:

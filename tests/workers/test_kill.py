@@ -14,8 +14,14 @@ import pytest
 from sqlalchemy.engine import URL
 
 from chain.local_node import LocalNode
+from gateway.db import mails
+from gateway.db.pages import PageRequest
 from gateway.domain.charge_intent import Status as IntentStatus
+from gateway.domain.mail import Mail
+from gateway.domain.mail import Status as MailStatus
+from gateway.domain.settings import MailKind
 from gateway.failpoints import Failpoint
+from tests import factories
 from tests.fixtures import postgres
 from tests.fixtures.postgres import aside
 from tests.workers.town import ForkServer, Town
@@ -32,6 +38,7 @@ ON_POSTGRESQL = [
     Failpoint.BLOCKS_WRITTEN,
     Failpoint.SETTLEMENT_WRITTEN,
     Failpoint.DELIVERY_SENT,
+    Failpoint.MAIL_POSTED,
 ]
 """Both sides of the commit that owns the money, and one place of every other role."""
 ONE_AFTER_ANOTHER = [
@@ -112,6 +119,13 @@ def postgres_town(  # noqa: PLR0917  (fixtures)
     aside(postgres._command(postgres_server, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
+async def receipts(town: Town, invoice_id: str) -> list[Mail]:
+    """Mails that tell of an invoice's payment."""
+    async with town.gateway.books.read() as conn:
+        newest = await mails.page(conn, PageRequest(scope=factories.SCOPE, limit=50))
+    return [mail for mail in newest.items if mail.kind is MailKind.RECEIPT and mail.object_id == invoice_id]
+
+
 async def a_renewal_survives(
     town: Town, deaths: Sequence[Failpoint], *, spike: bool = False, config: Path | None = None, lives: int = 1
 ) -> None:
@@ -147,6 +161,10 @@ async def a_renewal_survives(
     heard = {event["id"] for event in town.receiver.heard}
     assert {event.id for event in written if event.type != "customer.subscription.opened"} <= heard
     assert town.receiver.refused == []
+    # Written to: one receipt, which was taken.
+    [receipt] = await receipts(town, intent.invoice_id)
+    assert receipt.status is MailStatus.SENT
+    assert (town.folder / "outbox" / f"{receipt.id}.eml").is_file()
 
 
 @pytest.mark.parametrize("failpoint", OF_A_RENEWAL)

@@ -1,0 +1,1 @@
+"""What people read: mails, invoices and receipts as documents. Values in, bytes out; no rows, no network, no clock."""
