@@ -16,6 +16,8 @@ from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.dunning import OnRetriesExhausted, RetryPolicy
 from gateway.domain.failure import FailureCode, failed, needs_wallet
 from gateway.domain.invoice import BillingReason, Invoice
+from gateway.domain.reminder import of_approval
+from gateway.domain.settings import ApprovalSettings
 from gateway.domain.subscription import CancellationReason, Status, Subscription
 from gateway.domain.transition import Action, Moved, StatusReason
 
@@ -73,18 +75,21 @@ def refused(
     *,
     renewals: RetryPolicy,
     grace: timedelta | None = None,
+    approvals: ApprovalSettings | None = None,
     now: datetime,
 ) -> Outcome:
     """An attempt failed for a reason that counts (FR-10, FR-14, FR-15).
 
-    `renewals` and `grace` are the merchant's: when to try again, and how long it may stay unpaid (C14).
+    `renewals`, `grace` and `approvals` are the merchant's: when to try again, how long it may stay unpaid (C14), and
+    how a wallet is reminded to approve (ST-71).
     """
+    chase = None if approvals is None else of_approval(approvals, now)
     reason = failed(code, evidence)
     policy = policy_for(owed.subscription, owed.invoice, renewals)
     intent = intents.fail(owed.intent, charge_id, reason, policy, now)
     return Outcome(
         intent=intent,
-        invoice=invoices.note_failure(owed.invoice, reason, now, needs_wallet=needs_wallet(code)),
+        invoice=invoices.note_failure(owed.invoice, reason, now, needs_wallet=needs_wallet(code), chase=chase),
         subscription=tuple(after_failure(owed.subscription, intent.value, reason, now, grace=grace)),
     )
 

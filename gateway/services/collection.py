@@ -292,6 +292,7 @@ def _refuse(policy: Policy, attempt: Attempt, code: FailureCode, evidence: Mappi
         evidence,
         renewals=policy.retries,
         grace=policy.grace,
+        approvals=policy.approvals,
         now=attempt.now,
     )
     changes.take(refused)

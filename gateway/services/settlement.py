@@ -341,7 +341,16 @@ def _refused(books: _Books, mandate: Mandate, event: ChargeFailed, changes: Chan
     changes.update(charge_domain.fail(charge, reason, event.at.transaction_hash, now))
     owed = books.owed(intent, changes)
     policy = books.policies[intent.scope.account_id]
-    refused = outcome.refused(owed, charge.id, code, evidence, renewals=policy.retries, grace=policy.grace, now=now)
+    refused = outcome.refused(
+        owed,
+        charge.id,
+        code,
+        evidence,
+        renewals=policy.retries,
+        grace=policy.grace,
+        approvals=policy.approvals,
+        now=now,
+    )
     changes.take(refused)
 
 
