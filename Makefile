@@ -125,6 +125,10 @@ faults: $(FULL) ## more of what can go wrong: bad weather on the RPC by SEEDS=50
 bench: $(FULL) ## renewals per second beside the raw limits of this machine
 	@$(BIN)/python -m benchmarks.renewals $(ARGS)
 
+.PHONY: bench-time
+bench-time: $(FULL) ## one advance of a test clock: a year of 100 monthly subscriptions; ARGS='--apart-hours 7' spreads them
+	@$(BIN)/python -m benchmarks.time_travel $(ARGS)
+
 # --- changing --------------------------------------------------------------------------------------------------------
 
 .PHONY: format

@@ -1,7 +1,7 @@
 """Many active subscriptions at once, written straight into the books: for counting statements and measuring speed."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chain import eip712
 from chain.primitives import Address, ChargeItem, MandateTerms
@@ -23,6 +23,10 @@ class Crowd:
     mandates: list[Mandate]
 
     @property
+    def test_clock_id(self) -> str | None:
+        return self.subscriptions[0].test_clock_id
+
+    @property
     def terms(self) -> list[MandateTerms]:
         return [mandate.terms for mandate in self.mandates]
 
@@ -39,14 +43,20 @@ def crowd(
     contract: Address = factories.CONTRACT,
     token: Address = factories.TOKEN,
     wallets: list[Address] | None = None,
+    test_clock_id: str | None = None,
+    apart: timedelta = timedelta(),
 ) -> Crowd:
-    """`count` active monthly subscriptions of one price, created at `now`, whose second period is due a month later."""
+    """`count` active monthly subscriptions of one price, whose second period is due a month after they began.
+
+    The last began at `now`, each other one `apart` before the next.
+    """
     agreed = []
     opened = []
     for number in range(1, count + 1):
         owner = wallets[(number - 1) % len(wallets)] if wallets else factories.some_address(number)
+        began = now - apart * (count - number)
         terms = factories.mandate_terms(
-            payer=owner, token=token, salt=number, start=to_unix(now), deadline=to_unix(now) + 86_400
+            payer=owner, token=token, salt=number, start=to_unix(began), deadline=to_unix(now) + 86_400
         )
         mandate = factories.active_mandate(
             id=factories.numbered("mandate", number),
@@ -66,8 +76,9 @@ def crowd(
                 payment_method_id=mandate.payment_method_id,
                 mandate_id=mandate.id,
                 items=(factories.subscription_item(id=factories.numbered("si", number)),),
-                anchor=now,
+                anchor=began,
                 latest_invoice_id=None,
+                test_clock_id=test_clock_id,
             )
         )
     return Crowd(opened, agreed)
@@ -78,7 +89,7 @@ async def write(books: Books, many: Crowd) -> None:
     customers: list[Customer] = []
     methods: list[PaymentMethod] = []
     for mandate in many.mandates:
-        customers.append(factories.customer(id=mandate.customer_id))
+        customers.append(factories.customer(id=mandate.customer_id, test_clock_id=many.test_clock_id))
         methods.append(
             replace(
                 factories.payment_method(),

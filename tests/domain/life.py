@@ -291,7 +291,11 @@ class Life:
         )
 
     def _owed(self, intent: ChargeIntent) -> outcome.Owed:
-        return outcome.Owed(intent=intent, invoice=self.invoices[intent.invoice_id], subscription=self.subscription)
+        invoice = self.invoices[intent.invoice_id]
+        newest = max((i.id for i in self.invoices.values() if i.status is invoices.Status.OPEN), default=invoice.id)
+        return outcome.Owed(
+            intent=intent, invoice=invoice, subscription=self.subscription, is_newest=newest <= invoice.id
+        )
 
     def _take(self, result: outcome.Outcome) -> None:
         self.keep(result.intent.value)
