@@ -32,7 +32,8 @@ class RecurringParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     send_every: (
         Literal["DAY", "WEEK", "TWO_WEEKS", "MONTH", "TWO_MONTHS", "THREE_MONTHS", "SIX_MONTHS", "YEAR"] | None
     ) = None
-    usage_type: Literal["licensed"] = "licensed"
+    usage_type: Literal["licensed", "metered"] = "licensed"
+    meter: Id | None = None
 
 
 class ProductData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,6 +119,19 @@ def _amount(body: CreatePrice) -> int:
     return minor_units(body.amount, currency(body.currency))
 
 
+def _meter(recurring: RecurringParams) -> str | None:
+    """The meter of a metered price; usage is what such a price charges for, and nothing else does."""
+    if (recurring.usage_type == "metered") == (recurring.meter is not None):
+        return recurring.meter
+    if recurring.meter is None:
+        raise InvalidRequest(
+            "Missing required param: recurring[meter].", code="parameter_missing", param="recurring[meter]"
+        )
+    raise InvalidRequest(
+        "recurring[meter] goes with recurring[usage_type]=metered.", code="parameter_conflict", param="recurring[meter]"
+    )
+
+
 @writes("/v1/prices", kind=_KIND, params=CreatePrice, answer=PriceObject, rings=("webhooks",))
 async def create(call: Call, body: CreatePrice) -> Price:
     """Create a price."""
@@ -126,6 +140,7 @@ async def create(call: Call, body: CreatePrice) -> Price:
         currency=body.currency,
         unit_amount=_amount(body),
         interval=None if recurring is None else _interval(recurring),
+        meter_id=None if recurring is None else _meter(recurring),
         product_id=body.product,
         product=None
         if inline is None

@@ -48,6 +48,12 @@ class AnchorConfigParams(Struct, frozen=True, kw_only=True, forbid_unknown_field
     second: int | None = None
 
 
+class MandateOptionsParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the wallet is asked to allow: so many minor units per period at most, taxes included."""
+
+    amount: int
+
+
 class CreateSubscription(Params, frozen=True, kw_only=True):
     """A new subscription. Without `default_payment_method` the customer's default pays.
 
@@ -73,6 +79,7 @@ class CreateSubscription(Params, frozen=True, kw_only=True):
     trial_end: UnixTime | Literal["now"] | None = None
     default_tax_rates: list[Id] | None = None
     discounts: list[DiscountParams] | None = None
+    mandate_options: MandateOptionsParams | None = None
 
 
 class FeedbackParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

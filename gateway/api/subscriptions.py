@@ -78,6 +78,7 @@ async def create(call: Call, body: CreateSubscription) -> Subscription:
         default_tax_rate_ids=tax_rates.distinct(body.default_tax_rates or (), param="default_tax_rates"),
         collection_method=CollectionMethod(body.collection_method),
         days_until_due=body.days_until_due,
+        mandate_amount=None if body.mandate_options is None else body.mandate_options.amount,
         now=await times.of_customer(call.conn, call.scope, customer_id, call.now),
         origin=call.origin,
     )

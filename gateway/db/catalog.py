@@ -309,6 +309,7 @@ def _price_row(value: Price) -> bulk.Row:
         "nickname": value.nickname,
         "lookup_key": value.lookup_key,
         "metadata": value.metadata,
+        "meter_id": value.meter_id,
     }
 
 
@@ -325,6 +326,7 @@ def _price(row: Any) -> Price:
         nickname=row.nickname,
         lookup_key=row.lookup_key,
         metadata=row.metadata,
+        meter_id=row.meter_id,
     )
 
 

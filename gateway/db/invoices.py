@@ -287,6 +287,7 @@ def _line_rows(values: Sequence[Invoice]) -> list[bulk.Row]:
             "discountable": line.discountable,
             "proration": line.proration,
             "invoice_item_id": line.invoice_item_id,
+            "meter_id": line.meter_id,
             "discount_amounts": [[part.discount_id, part.amount] for part in line.discount_amounts],
             "tax_amounts": [[tax.rate_id, tax.amount, tax.inclusive, tax.taxable] for tax in line.tax_amounts],
         }
@@ -300,6 +301,7 @@ def _line(row: Any) -> InvoiceLine:
         discountable=row.discountable,
         proration=row.proration,
         invoice_item_id=row.invoice_item_id,
+        meter_id=row.meter_id,
         discount_amounts=tuple(LineDiscount(discount_id=id_, amount=amount) for id_, amount in row.discount_amounts),
         tax_amounts=tuple(
             TaxAmount(rate_id=id_, amount=amount, inclusive=inclusive, taxable=taxable)

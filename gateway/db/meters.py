@@ -12,11 +12,15 @@ from gateway.db.pages import Page, PageRequest
 from gateway.db.plain import Shelf
 from gateway.domain.catalog import Scope
 from gateway.domain.metering import Aggregation, Meter, MeterEvent, Status, Window
+from gateway.domain.subscription import TERMINAL
 
 shelf: Final = Shelf(schema.meters, Meter, kind="billing.meter")
 event_shelf: Final = Shelf(schema.meter_events, MeterEvent, kind="billing.meter_event")
 _T: Final = schema.meters
 _EVENTS: Final = schema.meter_events
+_PRICES: Final = schema.prices
+_SUBSCRIPTIONS: Final = schema.subscriptions
+_ITEMS: Final = schema.subscription_items
 
 
 async def by_event_name(conn: Connection, scope: Scope, event_name: str) -> Meter | None:
@@ -41,6 +45,22 @@ async def event_by_identifier(conn: Connection, scope: Scope, identifier: str) -
     query = select(_EVENTS).where(rows.in_scope(_EVENTS, scope), _EVENTS.c.identifier == identifier)
     row = (await conn.execute(query)).one_or_none()
     return None if row is None else event_shelf.make(row)
+
+
+async def subscribers(conn: Connection, meter_id: str, customer_id: str) -> list[str]:
+    """For workers: the customer's living subscriptions that bill by this meter."""
+    query = (
+        select(_SUBSCRIPTIONS.c.id)
+        .join_from(_SUBSCRIPTIONS, _ITEMS, _ITEMS.c.subscription_id == _SUBSCRIPTIONS.c.id)
+        .join(_PRICES, _PRICES.c.id == _ITEMS.c.price_id)
+        .where(
+            _SUBSCRIPTIONS.c.customer_id == customer_id,
+            ~keys.any_of(_SUBSCRIPTIONS.c.status, sorted(TERMINAL)),
+            _PRICES.c.meter_id == meter_id,
+        )
+        .distinct()
+    )
+    return sorted((await conn.execute(query)).scalars())
 
 
 async def usage(conn: Connection, windows: Sequence[Window]) -> list[int]:

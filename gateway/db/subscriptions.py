@@ -174,6 +174,7 @@ def _row(value: Subscription) -> bulk.Row:
         "collection_method": value.collection_method,
         "days_until_due": value.days_until_due,
         "pending_update": embedded.update_json(value.pending_update),
+        "mandate_amount": value.mandate_amount,
         "wake_at": value.wake_at,
     }
 
@@ -222,6 +223,7 @@ def _subscription(row: Any, items: tuple[SubscriptionItem, ...]) -> Subscription
         collection_method=row.collection_method,
         days_until_due=row.days_until_due,
         pending_update=embedded.update(row.pending_update),
+        mandate_amount=row.mandate_amount,
     )
 
 

@@ -85,7 +85,10 @@ class Product:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """How much, and how often (MX-04). `unit_amount` in minor units; `interval` None = one time."""
+    """How much, and how often (MX-04). `unit_amount` in minor units; `interval` None = one time.
+
+    With `meter_id` it charges for each unit of usage, after the period in which it happened (ST-74).
+    """
 
     id: str
     scope: Scope
@@ -98,6 +101,7 @@ class Price:
     nickname: str | None = None
     lookup_key: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    meter_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

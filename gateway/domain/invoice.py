@@ -65,6 +65,7 @@ class InvoiceLine:
         discountable: whether coupons reduce it.
         proration: whether it settles a change in the middle of a period.
         invoice_item_id: what it was swept from; None when it bills a subscription item.
+        meter_id: what counted the usage that it bills; None when it bills something else.
     """
 
     id: str
@@ -78,6 +79,7 @@ class InvoiceLine:
     discountable: bool = True
     proration: bool = False
     invoice_item_id: str | None = None
+    meter_id: str | None = None
     discount_amounts: tuple[LineDiscount, ...] = ()
     tax_amounts: tuple[TaxAmount, ...] = ()
 

@@ -101,6 +101,7 @@ class Subscription:
         discounts: coupons that reduce its invoices.
         tax_rate_ids: for items without tax rates of their own.
         pending_update: a change that waits for the wallet's signature.
+        mandate_amount: what a period may cost at most, where usage or later changes may cost more than prices say.
     """
 
     id: str
@@ -145,6 +146,7 @@ class Subscription:
     collection_method: CollectionMethod = CollectionMethod.CHARGE_AUTOMATICALLY
     days_until_due: int | None = None
     pending_update: PendingUpdate | None = None
+    mandate_amount: int | None = None
 
     @property
     def wake_at(self) -> datetime | None:

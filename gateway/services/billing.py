@@ -33,7 +33,16 @@ from gateway.domain.subscription import Due, Subscription
 from gateway.domain.subscription import Status as SubscriptionStatus
 from gateway.domain.transition import Action, Event, Moved, StatusReason
 from gateway.failpoints import Failpoint, failpoint
-from gateway.services import credit, extra_mandates, invoicing, pending_updates, periods, sending, settings
+from gateway.services import (
+    credit,
+    extra_mandates,
+    invoicing,
+    pending_updates,
+    periods,
+    sending,
+    settings,
+    usage,
+)
 from gateway.services.changes import Changes
 from gateway.services.gateway import Gateway
 from gateway.services.invoicing import Bill
@@ -246,6 +255,7 @@ async def finalize(
     `prepared` holds mandates that are not in the books yet, or not as they are, by id. An invoice of nothing is paid at
     once, without a transaction (ST-23).
     """
+    drafts = await usage.fix(conn, drafts, changes)
     numbers = await _numbers(conn, [invoice for invoice, _, _ in drafts])
     balances = await credit.apply(conn, [(invoice, at) for invoice, _, at in drafts], changes)
     known = dict(prepared or {})

@@ -23,6 +23,7 @@ from gateway.domain.subscription import Subscription
 from gateway.domain.tax import TaxRate
 from gateway.domain.terms import SubscriptionItem
 from gateway.domain.transition import Event, Moved, StatusReason
+from gateway.services import usage
 from gateway.services.changes import Changes
 
 
@@ -42,12 +43,16 @@ class Bill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """Rows that invoices are drawn up from. Coupons are the merchants' own: their keys hold the tenant."""
+    """Rows that invoices are drawn up from. Coupons are the merchants' own: their keys hold the tenant.
+
+    `usage` is what metered items used in the running period so far, by item.
+    """
 
     prices: Mapping[str, Price]
     coupons: Mapping[discounts.CouponKey, Coupon] = field(default_factory=dict)
     rates: Mapping[str, TaxRate] = field(default_factory=dict)
     pending: Mapping[str, Sequence[InvoiceItem]] = field(default_factory=dict)
+    usage: Mapping[str, int] = field(default_factory=dict)
 
     def coupons_of(self, subscription: Subscription) -> dict[str, Coupon]:
         """Coupons of a subscription's discounts, by id."""
@@ -74,13 +79,15 @@ async def terms_of(conn: Connection, subscriptions: Sequence[Subscription], *, l
         pending.setdefault(item.customer_id, []).append(item)
     rate_ids = {rate_id for subscription in subscriptions for rate_id in _rate_ids(subscription)}
     rate_ids |= {rate_id for items in pending.values() for item in items for rate_id in item.tax_rate_ids}
+    prices = await catalog.load_prices(conn, sorted(price_ids)) if price_ids else {}
     return Terms(
-        prices=await catalog.load_prices(conn, sorted(price_ids)) if price_ids else {},
+        prices=prices,
         coupons=await discounts.load_coupons(
             conn, {(s.scope, discount.coupon_id) for s in subscriptions for discount in s.discounts}
         ),
         rates=await tax_rates.shelf.load(conn, sorted(rate_ids)) if rate_ids else {},
         pending=pending,
+        usage=await usage.of_items(conn, subscriptions, prices),
     )
 
 
@@ -133,7 +140,9 @@ def compose(bill: Bill, terms: Terms, *, without: Iterable[str] = ()) -> Compose
         taken = tuple(item for item in taken if item.proration and item.subscription_id == s.id)
         priced = []
     else:
-        priced = [_line(item, s, bill.billed, terms, bill.now) for item in s.items]
+        # Usage is billed when its period is over; a trial's is free.
+        used = s.current_period if bill.reason is BillingReason.SUBSCRIPTION_CYCLE and s.period_index else None
+        priced = [_line(item, s, bill.billed, terms, bill.now, used=used) for item in s.items]
     priced += [(line_of(item, bill.now), [terms.rates[rate_id] for rate_id in _rates_of(item, s)]) for item in taken]
     coupons = terms.coupons_of(s)
     counting = tuple(discount for discount in s.discounts if discount.counts_at(bill.billed.start))
@@ -174,24 +183,46 @@ def _rates_of(item: InvoiceItem, owner: Subscription) -> Sequence[str]:
 
 
 def _line(
-    item: SubscriptionItem, owner: Subscription, billed: Period, terms: Terms, now: datetime
+    item: SubscriptionItem,
+    owner: Subscription,
+    billed: Period,
+    terms: Terms,
+    now: datetime,
+    *,
+    used: Period | None = None,
 ) -> tuple[InvoiceLine, list[TaxRate]]:
+    """The line of an item; of a metered one it bills the usage of `used`, or, without it, nothing yet."""
     price = terms.prices[item.price_id]
+    quantity, amount, period = item.quantity, price.unit_amount * item.quantity, billed
+    description = f"{item.quantity} x {price.nickname or item.price_id}"
+    if price.meter_id is not None:
+        quantity = 0 if used is None else terms.usage.get(item.id, 0)
+        amount, period = usage.charged(price, quantity), used or billed
+        description = usage.described(price, quantity)
     line = InvoiceLine(
         id=new_id("il", now),
-        description=f"{item.quantity} x {price.nickname or item.price_id}",
-        amount=price.unit_amount * item.quantity,
-        quantity=item.quantity,
+        description=description,
+        amount=amount,
+        quantity=quantity,
         price_id=item.price_id,
         subscription_item_id=item.id,
-        period_start=billed.start,
-        period_end=billed.end,
+        meter_id=price.meter_id,
+        period_start=period.start,
+        period_end=period.end,
     )
     return line, [terms.rates[rate_id] for rate_id in item.tax_rate_ids or owner.tax_rate_ids]
 
 
 def recurring_total(subscription: Subscription, terms: Terms, now: datetime) -> int:
-    """What each period costs once passing discounts are over: taxes included, less coupons that last for ever."""
+    """What each period costs once passing discounts are over: taxes included, less coupons that last for ever.
+
+    Usage costs nothing here: what a wallet is asked to allow for it is the merchant's to say (`mandate_amount`).
+    """
+    return max(licensed_total(subscription, terms, now), subscription.mandate_amount or 0)
+
+
+def licensed_total(subscription: Subscription, terms: Terms, now: datetime) -> int:
+    """What each period costs without any usage, otherwise as `recurring_total`."""
     coupons = terms.coupons_of(subscription)
     lasting = [d for d in subscription.discounts if coupons[d.coupon_id].duration is Duration.FOREVER]
     return sum(line.total for line in _whole_period(subscription, lasting, terms, now))

@@ -13,7 +13,7 @@ from gateway.domain.ids import new_id
 from gateway.domain.subscription import Subscription
 from gateway.domain.terms import SubscriptionItem
 from gateway.services import tax_rates
-from gateway.services.items import ITEMS_MAX, QUANTITY_MAX
+from gateway.services.items import ITEMS_MAX, QUANTITY_MAX, quantity_of_usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +138,8 @@ async def _check_prices(
         price = prices.get(item.price_id)
         if price is None:
             raise NotFound("price", item.price_id, param=param)
+        if price.meter_id is not None and item.quantity != 1:
+            raise quantity_of_usage("items" if change is None else change.named("quantity"))
         if price.id in seen:
             raise InvalidRequest(
                 f"Price '{price.id}' is given twice; raise its quantity instead.", code="duplicate_price", param=param

@@ -64,6 +64,8 @@ async def choose(
                 code="invalid_quantity",
                 param=f"items[{index}][quantity]",
             )
+        if price.meter_id is not None and item.quantity != 1:
+            raise quantity_of_usage(f"items[{index}][quantity]")
     if len({price.currency for price in prices.values()}) != 1:
         raise InvalidRequest(
             "All prices of a subscription must have one currency.", code="mixed_currencies", param="items"
@@ -83,6 +85,13 @@ async def choose(
         for item in items
     )
     return chosen, prices
+
+
+def quantity_of_usage(param: str) -> InvalidRequest:
+    """The error of a quantity where usage is what is counted."""
+    return InvalidRequest(
+        "A metered price takes no quantity: its meter counts.", code="quantity_not_allowed", param=param
+    )
 
 
 def common_interval(prices: Sequence[Price]) -> Interval:

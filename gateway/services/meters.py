@@ -14,7 +14,7 @@ from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.ids import new_id
 from gateway.domain.metering import Meter, MeterEvent, Status, Window
 from gateway.domain.transition import Moved
-from gateway.services import times
+from gateway.services import times, usage
 from gateway.services.catalog import customer_of
 from gateway.services.gateway import Gateway
 from gateway.services.recording import Origin, record
@@ -126,7 +126,8 @@ async def tell(
     """Write down that a customer used something; telling it again under the same identifier changes nothing.
 
     Raises:
-        InvalidRequest: the payload or the time is not what the meter takes, or the identifier is another event's.
+        InvalidRequest: the payload or the time is not what the meter takes, its period is billed already, or the
+            identifier is another event's.
         NotFound: there is no active meter of that event, or no such customer.
         WriteConflict: the same event is being told of twice at once; it may be tried again.
     """
@@ -157,6 +158,12 @@ async def tell(
         happened_at=happened_at or now,
     )
     domain.check_time(event.happened_at, now)
+    if await usage.is_closed(conn, meter.id, customer.id, event.happened_at):
+        raise InvalidRequest(
+            "The invoice of that period is finalised already: its usage is fixed. Bill it by an invoice item.",
+            code="meter_event_too_late",
+            param="timestamp",
+        )
     try:
         await meters.event_shelf.add(conn, [event])
     except ConstraintBroken as error:

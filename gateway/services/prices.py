@@ -13,6 +13,7 @@ from gateway.domain.events import EventType
 from gateway.domain.ids import new_id
 from gateway.domain.money import AMOUNT_MAX, currency
 from gateway.domain.period import Interval
+from gateway.services import meters
 from gateway.services.catalog import ProductFields, create_product, product_of
 from gateway.services.fields import Metadata, kept, moved
 from gateway.services.gateway import Gateway
@@ -37,6 +38,7 @@ class NewPrice:
     currency: str
     unit_amount: int
     interval: Interval | None
+    meter_id: str | None = None
     product_id: str | None = None
     product: ProductFields | None = None
 
@@ -54,10 +56,13 @@ async def create_price(
     """Make a price of a product (MX-04, PM-04). What it charges and how often never changes afterwards.
 
     Raises:
-        InvalidRequest: an unknown currency, an amount out of range, both or neither of product and product_data.
-        NotFound: there is no such product.
+        InvalidRequest: an unknown currency, an inactive meter, an amount out of range, both or neither of product and
+            product_data.
+        NotFound: there is no such product or meter.
     """
     code = currency(new.currency)
+    if new.meter_id is not None:
+        await meters.usable(conn, scope, new.meter_id, param="recurring[meter]")
     if not 0 <= new.unit_amount <= AMOUNT_MAX:
         raise InvalidRequest(
             f"unit_amount must be between 0 and {AMOUNT_MAX}.", code="invalid_amount", param="unit_amount"
@@ -80,6 +85,7 @@ async def create_price(
         nickname=fields.nickname,
         lookup_key=fields.lookup_key,
         metadata=merchant_metadata.merge({}, fields.metadata),
+        meter_id=new.meter_id,
     )
     try:
         await catalog.add_prices(conn, [price])

@@ -11,10 +11,11 @@ from gateway.db.engine import Connection
 from gateway.domain import subscription as domain
 from gateway.domain.beginning import Schedule
 from gateway.domain.cancellation import CancellationDetails
-from gateway.domain.catalog import Customer, PaymentMethod, Scope
+from gateway.domain.catalog import Customer, PaymentMethod, Price, Scope
 from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.invoice import BillingReason
 from gateway.domain.mandate import Mandate
+from gateway.domain.money import AMOUNT_MAX
 from gateway.domain.settings import AccountSettings
 from gateway.domain.subscription import CancellationReason, CollectionMethod, Subscription
 from gateway.domain.transition import Moved
@@ -41,6 +42,7 @@ from gateway.services.plan_changes import TermsRequest
 from gateway.services.recording import Origin
 
 AT_ONCE: Final = Schedule()
+_CAP: Final = "mandate_options[amount]"
 
 
 class PaymentBehavior(StrEnum):
@@ -86,6 +88,7 @@ async def create(
     schedule: Schedule = AT_ONCE,
     discounts: Sequence[DiscountRequest] = (),
     default_tax_rate_ids: Sequence[str] = (),
+    mandate_amount: int | None = None,
     salt: int | None = None,
     collection_method: CollectionMethod = CollectionMethod.CHARGE_AUTOMATICALLY,
     days_until_due: int | None = None,
@@ -97,6 +100,7 @@ async def create(
     It is `incomplete` at the end, waiting for the wallet, unless nothing is owed. Where the first period is still to
     come, there is no invoice: a setup intent asks for the mandate (ST-24, ST-25). Everything is one transaction.
     One whose invoices are sent asks no wallet for anything, and is active once its first invoice is sent (ST-76).
+    `mandate_amount` is what the wallet is asked to allow per period, where usage may cost more than prices say (ST-74).
     With the `now` and the `salt` of an earlier rehearsal, it asks for exactly the mandate that was shown then.
 
     Raises:
@@ -111,8 +115,7 @@ async def create(
     days = await collection_methods.days(conn, scope, collection_method, days_until_due)
     behavior = PaymentBehavior.DEFAULT_INCOMPLETE if is_sent else payment_behavior
     method = await _payment_method(conn, customer, default_payment_method_id, behavior)
-    interval = common_interval(list(prices.values()))
-    plan = Plan(chosen, prices, interval, method, salt)
+    plan = Plan(chosen, prices, common_interval(list(prices.values())), method, salt)
     beginning = await beginnings.beginning_of(conn, customer, plan, schedule, now)
     if cancel_at is not None and cancel_at <= max(now, beginning.anchor):
         raise InvalidRequest(
@@ -132,11 +135,32 @@ async def create(
         cancel_at_period_end=cancel_at_period_end,
         collection_method=collection_method,
         days_until_due=days,
+        mandate_amount=_cap(mandate_amount, prices, is_needed=not is_sent),
     )
     opened = domain.create(await _reduced_and_taxed(conn, fresh, discounts, default_tax_rate_ids))
     if beginning.has_begun:
         return await _bill_first_period(conn, gateway, opened, plan, origin=origin)
     return await _set_up(conn, gateway, opened, plan, origin=origin)
+
+
+def _cap(amount: int | None, prices: Mapping[str, Price], *, is_needed: bool) -> int | None:
+    """What a period may cost at most; the merchant has to say it where a wallet is charged for usage."""
+    if amount is None and is_needed and any(price.meter_id is not None for price in prices.values()):
+        raise InvalidRequest(
+            "What usage will cost is not known beforehand: say what a period may cost at most.",
+            code="parameter_missing",
+            param=_CAP,
+        )
+    if amount is not None and not 0 < amount <= AMOUNT_MAX:
+        raise InvalidRequest(f"{_CAP} must be between 1 and {AMOUNT_MAX}.", code="invalid_amount", param=_CAP)
+    return amount
+
+
+def _check_cap(subscription: Subscription, needed: int) -> None:
+    if subscription.mandate_amount is not None and subscription.mandate_amount < needed:
+        raise InvalidRequest(
+            f"{_CAP} is less than a period costs without any usage: {needed}.", code="mandate_amount_low", param=_CAP
+        )
 
 
 async def _reduced_and_taxed(
@@ -169,15 +193,22 @@ async def _bill_first_period(
     terms = await invoicing.terms_of(conn, [opened.value])
     composed = invoicing.compose(bill, terms)
     invoice = composed.invoice
+    _check_cap(opened.value, max(invoice.total, invoicing.licensed_total(opened.value, terms, now)))
     subscription = replace(opened.value, latest_invoice_id=invoice.id, discounts=composed.discounts_left)
     prepared: dict[str, Mandate] = {}
-    if plan.method is not None and invoice.total and not invoice.is_sent:
-        cap = max(invoice.total, invoicing.recurring_total(opened.value, terms, now))
+    cap = 0 if invoice.is_sent else max(invoice.total, invoicing.recurring_total(opened.value, terms, now))
+    mandate = None
+    if plan.method is not None and cap:
         mandate = changes.insert(
             await mandate_services.ask(conn, gateway, subscription, plan.method, total=cap, salt=plan.salt, now=now)
         )
         prepared[mandate.id] = mandate
         subscription = replace(subscription, mandate_id=mandate.id)
+    if cap and not invoice.total:
+        # Nothing is owed yet, but will be: the wallet is asked beforehand (ST-24, ST-25).
+        setup = setup_intents.begin(subscription, mandate, now)
+        subscription = replace(subscription, pending_setup_intent_id=setup.value.id)
+        changes.insert(setup)
     changes.insert(replace(opened, value=subscription))
     changes.announced.extend(discount_services.announced(subscription, (), opened.value.discounts, now))
     await invoicing.take(conn, [composed], changes)

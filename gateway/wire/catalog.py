@@ -84,7 +84,8 @@ class Recurring(Struct, frozen=True, kw_only=True):
 
     interval: str
     interval_count: int
-    usage_type: Literal["licensed"] = "licensed"
+    meter: str | None
+    usage_type: Literal["licensed", "metered"]
 
 
 class PriceObject(Struct, frozen=True, kw_only=True):
@@ -124,7 +125,8 @@ class PlanObject(Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str]
     nickname: str | None
     product: str
-    usage_type: Literal["licensed"] = "licensed"
+    meter: str | None
+    usage_type: Literal["licensed", "metered"]
 
 
 class Erc20Allowance(Struct, frozen=True, kw_only=True):
@@ -204,6 +206,10 @@ def product(value: Product, _related: Related) -> ProductObject:
     )
 
 
+def _usage_type(value: Price) -> Literal["licensed", "metered"]:
+    return "licensed" if value.meter_id is None else "metered"
+
+
 def price(value: Price, _related: Related) -> PriceObject:
     """Render a price."""
     interval = value.interval
@@ -217,7 +223,14 @@ def price(value: Price, _related: Related) -> PriceObject:
         metadata=value.metadata,
         nickname=value.nickname,
         product=value.product_id,
-        recurring=None if interval is None else Recurring(interval=interval.unit.value, interval_count=interval.count),
+        recurring=None
+        if interval is None
+        else Recurring(
+            interval=interval.unit.value,
+            interval_count=interval.count,
+            meter=value.meter_id,
+            usage_type=_usage_type(value),
+        ),
         type="one_time" if interval is None else "recurring",
         unit_amount=value.unit_amount,
         unit_amount_decimal=str(value.unit_amount),
@@ -237,6 +250,8 @@ def plan(value: Price) -> PlanObject | None:
         currency=value.currency,
         interval=value.interval.unit.value,
         interval_count=value.interval.count,
+        meter=value.meter_id,
+        usage_type=_usage_type(value),
         livemode=value.scope.livemode,
         metadata=value.metadata,
         nickname=value.nickname,

@@ -28,7 +28,7 @@ class SubscriptionItemObject(Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str]
     plan: catalog.PlanObject | None
     price: catalog.PriceObject | str
-    quantity: int
+    quantity: int | None
     subscription: str
     tax_rates: Sequence[pricing.TaxRateObject]
 
@@ -70,6 +70,12 @@ class DanglingAllowance(Struct, frozen=True, kw_only=True):
     revocation: Sequence[WalletCallObject]
 
 
+class MandateOptions(Struct, frozen=True, kw_only=True):
+    """What the wallet is asked to allow per period, where that is more than the prices say."""
+
+    amount: int
+
+
 class SubscriptionObject(Struct, frozen=True, kw_only=True):
     """A customer's access and its schedule."""
 
@@ -99,6 +105,7 @@ class SubscriptionObject(Struct, frozen=True, kw_only=True):
     latest_invoice: str | None
     livemode: bool
     mandate: str | None
+    mandate_options: MandateOptions | None
     metadata: Mapping[str, str]
     pause_collection: None = None
     paused_at: int | None
@@ -158,7 +165,7 @@ def _item(value: SubscriptionItem, owner: Subscription, related: Related) -> Sub
         metadata=value.metadata,
         plan=catalog.plan(price) if price is not None else None,
         price=catalog.price(price, related) if price is not None else value.price_id,
-        quantity=value.quantity,
+        quantity=None if price is not None and price.meter_id is not None else value.quantity,
         subscription=owner.id,
         tax_rates=pricing.tax_rates(value.tax_rate_ids, related),
     )
@@ -198,6 +205,7 @@ def subscription(value: Subscription, related: Related) -> SubscriptionObject:
         latest_invoice=value.latest_invoice_id,
         livemode=value.scope.livemode,
         mandate=value.mandate_id,
+        mandate_options=None if value.mandate_amount is None else MandateOptions(amount=value.mandate_amount),
         metadata=value.metadata,
         paused_at=unix(value.paused_at),
         pending_setup_intent=value.pending_setup_intent_id,

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import stripe
 
+from tests import factories
 from tests.api.desk import Desk
 from tests.api.test_stripe_sdk import Shop, listening
+from tests.services.house import signer
 
 ROOT = "/v1/billing/meters"
 EVENTS = "/v1/billing/meter_events"
@@ -223,3 +225,107 @@ async def test_ST_74_the_sdk_makes_meters_and_tells_of_usage(small_desk: Desk) -
         assert off.status == "inactive"
         with pytest.raises(stripe.InvalidRequestError):
             await shop.call(lambda c: c.billing.meters.deactivate(meter.id))
+
+
+# -------------------------------------------------------------------------------------------------- metered prices
+
+PRICE = {"currency": "usd", "unit_amount": 3, "product": factories.PRODUCT_ID}
+
+
+async def priced(desk: Desk) -> tuple[Any, Any]:
+    meter = await desk.made(ROOT, CALLS)
+    recurring = {"interval": "month", "usage_type": "metered", "meter": meter["id"]}
+    return meter, await desk.made("/v1/prices", PRICE | {"recurring": recurring})
+
+
+async def test_ST_74_a_metered_price_needs_a_cap_and_shows_it(small_desk: Desk) -> None:
+    meter, price = await priced(small_desk)
+    assert (price["recurring"]["usage_type"], price["recurring"]["meter"]) == ("metered", meter["id"])
+    of, method = await small_desk.wallet(signer(7))
+    body = {"customer": of["id"], "items": [{"price": price["id"]}], "default_payment_method": method["id"]}
+    missing = (await small_desk.post("/v1/subscriptions", body)).json()["error"]
+    assert (missing["code"], missing["param"]) == ("parameter_missing", "mandate_options[amount]")
+    made = await small_desk.made("/v1/subscriptions", body | {"mandate_options": {"amount": 5000}})
+    assert (made["mandate_options"], made["quantity"], made["items"]["data"][0]["quantity"]) == (
+        {"amount": 5000},
+        None,
+        None,
+    )
+    setup = (await small_desk.get(f"/v1/setup_intents/{made['pending_setup_intent']}")).json()
+    amount = setup["next_action"]["approve_allowance"]["eip712"]["message"]["amount"]
+    assert (made["status"], int(amount)) == ("active", 50_000_000)
+    await small_desk.made(EVENTS, event(of["id"], 70))
+    preview = await small_desk.made("/v1/invoices/create_preview", {"subscription": made["id"]})
+    assert (preview["total"], preview["lines"]["data"][0]["quantity"]) == (210, 70)
+
+
+BAD_PRICES = [
+    ("no-meter", {"usage_type": "metered"}, "parameter_missing", "recurring[meter]"),
+    ("licensed-with-meter", {"meter": MISSING}, "parameter_conflict", "recurring[meter]"),
+    ("unknown-meter", {"usage_type": "metered", "meter": MISSING}, "resource_missing", "recurring[meter]"),
+    ("inactive-meter", {"usage_type": "metered", "meter": "$"}, "meter_inactive", "recurring[meter]"),
+    ("usage-type", {"usage_type": "tiered"}, "parameter_invalid", "recurring[usage_type]"),
+]
+
+
+@pytest.mark.parametrize(("change", "code", "param"), [case[1:] for case in BAD_PRICES], ids=[c[0] for c in BAD_PRICES])
+async def test_ST_74_a_bad_metered_price_changes_nothing(
+    small_desk: Desk, change: dict[str, str], code: str, param: str
+) -> None:
+    meter = await small_desk.made(ROOT, CALLS)
+    await small_desk.made(f"{ROOT}/{meter['id']}/deactivate")
+    recurring = {"interval": "month"} | {key: meter["id"] if value == "$" else value for key, value in change.items()}
+    before = await small_desk.rows()
+    answer = await small_desk.post("/v1/prices", PRICE | {"recurring": recurring})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, code, param), answer.text
+    assert await small_desk.rows() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "param"),
+    [
+        ({"mandate_options": {"amount": 0}}, "invalid_amount", "mandate_options[amount]"),
+        ({"mandate_options": {"amount": "x"}}, "parameter_invalid", "mandate_options[amount]"),
+        ({"mandate_options": {"max": 1}}, "parameter_unknown", "mandate_options[max]"),
+        ({"mandate_options": {}}, "parameter_missing", "mandate_options[amount]"),
+    ],
+    ids=["nothing", "no-number", "unknown", "empty"],
+)
+async def test_ST_74_a_bad_cap_changes_nothing(small_desk: Desk, change: Any, code: str, param: str) -> None:
+    _, price = await priced(small_desk)
+    of, method = await small_desk.wallet(signer(7))
+    body = {"customer": of["id"], "items": [{"price": price["id"]}], "default_payment_method": method["id"]}
+    before = await small_desk.rows()
+    error = (await small_desk.post("/v1/subscriptions", body | change)).json()["error"]
+    assert (error["code"], error["param"]) == (code, param)
+    assert await small_desk.rows() == before
+
+
+async def test_ST_74_the_sdk_sells_usage(small_desk: Desk) -> None:
+    meter, _ = await priced(small_desk)
+    of, method = await small_desk.wallet(signer(7))
+    async with listening(small_desk) as url:
+        shop = Shop(small_desk, url)
+        price = await shop.call(
+            lambda c: c.prices.create(
+                {
+                    "currency": "usd",
+                    "unit_amount": 5,
+                    "product": factories.PRODUCT_ID,
+                    "recurring": {"interval": "month", "usage_type": "metered", "meter": meter["id"]},
+                }
+            )
+        )
+        made = await shop.call(
+            lambda c: c.subscriptions.create(
+                {
+                    "customer": of["id"],
+                    "items": [{"price": price.id}],
+                    "default_payment_method": method["id"],
+                    "mandate_options": {"amount": 900},
+                    "expand": ["pending_setup_intent", "latest_invoice"],
+                }
+            )
+        )
+    assert (made.pending_setup_intent.status, made.latest_invoice.status) == ("requires_action", "paid")

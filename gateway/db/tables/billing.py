@@ -128,6 +128,7 @@ subscriptions: Final = Table(
     ),
     Column("days_until_due", Count, nullable=True),
     document("pending_update", nullable=True),
+    Column("mandate_amount", Amount, nullable=True),
 )
 of_tenant(subscriptions)
 due(subscriptions)
@@ -239,6 +240,7 @@ invoice_lines: Final = Table(
     Column("discountable", Flag, nullable=False, server_default=text("true")),
     Column("proration", Flag, nullable=False, server_default=text("false")),
     pointer("invoice_item_id"),
+    pointer("meter_id"),
     document("discount_amounts", initially="[]"),
     document("tax_amounts", initially="[]"),
 )

@@ -120,8 +120,10 @@ prices: Final = Table(
     words("nickname"),
     words("lookup_key"),
     document("metadata"),
+    pointer("meter_id"),
 )
 of_tenant(prices)
+partial("ix_prices_meter_id", prices, "meter_id", "id", where="meter_id IS NOT NULL")
 Index("ix_prices_product_id", prices.c.product_id, prices.c.id)
 partial(
     "uq_prices_lookup_key",
