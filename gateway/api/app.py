@@ -2,12 +2,12 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
 import msgspec
-from litestar import Litestar, MediaType, Response, get
+from litestar import Litestar, MediaType, Response, Router, get
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
@@ -42,6 +42,7 @@ def create_app(
     allow_private_webhooks: bool = False,
     ready: Ready | None = None,
     wake: Doorbell | None = None,
+    pages: Callable[[Api], Sequence[Router]] | None = None,
 ) -> Litestar:
     """Build the application.
 
@@ -54,6 +55,7 @@ def create_app(
         allow_private_webhooks: lets endpoints name private addresses; for development only.
         ready: more reasons than the database's for `/readyz` to say no.
         wake: rings the workers after a write.
+        pages: makes the routes of the hosted pages, which stand beside the API.
     """
     api = Api(
         gateway=gateway,
@@ -72,6 +74,7 @@ def create_app(
             _healthz,
             _readyz(gateway, ready),
             _described(gateway.public_url),
+            *(pages(api) if pages is not None else ()),
         ],
         exception_handlers=problems.HANDLERS,
         request_max_body_size=BODY_BYTES_MAX,
@@ -110,7 +113,7 @@ class _Application(Litestar):
                 headers["Request-Id"] = name
                 headers["Server-Timing"] = f"app;dur={took:.1f}"
                 headers["Stripe-Version"] = API_VERSION
-                headers["Cache-Control"] = "no-store"
+                headers.setdefault("Cache-Control", "no-store")
                 headers["X-Content-Type-Options"] = "nosniff"
             await send(message)
 

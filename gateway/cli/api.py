@@ -15,9 +15,11 @@ from gateway.cli.app import CommandFailed
 from gateway.cli.running import prepared, refuse_unfit
 from gateway.composition import opened, startup_problems
 from gateway.config import Config
+from gateway.web import pages
 from workers import bells
 
 _CHECK_SECONDS: Final = 5.0
+_SHUTDOWN_SECONDS: Final = 10  # pages that wait for a payment hold a stream open; they ask again by themselves
 
 
 @click.command(name="api")
@@ -60,10 +62,18 @@ async def _serve(config: Config, host: str, port: int) -> None:
             allow_private_webhooks=config.allow_private_webhooks,
             ready=partial(startup_problems, house),
             wake=wake,
+            pages=pages.handlers,
         )
         server = uvicorn.Server(
             uvicorn.Config(
-                app, host=host, port=port, log_config=None, access_log=False, server_header=False, lifespan="on"
+                app,
+                host=host,
+                port=port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="on",
+                timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
             )
         )
         await server.serve()

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
-from chain.primitives import MandateId, MandateTerms, PeriodUnit, Permit
+from chain.primitives import Address, MandateId, MandateTerms, PeriodUnit, Permit
 from gateway.db import bulk, keys, moves, pages, rows, schema
 from gateway.db.engine import Connection
 from gateway.db.pages import Page, PageRequest
 from gateway.domain.catalog import Scope
-from gateway.domain.mandate import KIND, Mandate
+from gateway.domain.mandate import KIND, USABLE, Mandate
 from gateway.domain.transition import Moved
 
 _T: Final = schema.mandates
@@ -71,6 +71,17 @@ async def by_onchain_ids(
     """For workers: mandates by the ids that the chain knows them by."""
     query = select(_T).where(_T.c.chain_id == chain_id, keys.any_of(_T.c.onchain_id, onchain_ids)).order_by(_T.c.id)
     return {row.onchain_id: _mandate(row) for row in await conn.execute(rows.locked(query, _T, lock=lock))}
+
+
+async def usable_of_wallet(conn: Connection, chain_id: int, token: Address, payer: Address) -> list[Mandate]:
+    """For workers and payers' pages: mandates of any tenant that draw, or may come to draw, on a wallet's allowance."""
+    query = select(_T).where(
+        _T.c.payer == payer,
+        _T.c.chain_id == chain_id,
+        _T.c.token == token,
+        keys.any_of(_T.c.status, sorted(USABLE)),
+    )
+    return [_mandate(row) for row in await conn.execute(query)]
 
 
 async def page(conn: Connection, request: PageRequest, *, customer: str | None = None) -> Page[Mandate]:

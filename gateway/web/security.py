@@ -1,0 +1,78 @@
+"""What keeps the pages safe: headers, where requests may come from, and how many may come.
+
+The pages set no cookie: whoever has a session's address may act in it, and nobody else's browser has it to lend.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+REQUESTS_MAX: Final = 60
+REQUESTS_WINDOW: Final = timedelta(minutes=1)
+"""What one session may ask for: far above a person's clicks, and little enough for the database."""
+
+SESSIONS_MAX: Final = 10_000
+"""Sessions that the limiter remembers; the oldest is forgotten first."""
+
+
+def page_headers(nonce: str) -> dict[str, str]:
+    """Headers of a page: nothing is loaded from elsewhere, nothing is run that does not carry the nonce."""
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'nonce-{nonce}'",
+            f"style-src 'nonce-{nonce}'",
+            "connect-src 'self'",
+            "img-src data:",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        )
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
+        # The address holds the session's token: other origins must not read it in a Referer.
+        "Referrer-Policy": "same-origin",
+        "X-Frame-Options": "DENY",
+        "Vary": "Accept-Language, Accept-Encoding",
+    }
+
+
+def is_from_here(headers: Mapping[str, str]) -> bool:
+    """Whether a request that changes something was sent by a page of ours.
+
+    Browsers say where it comes from in headers that no script can set.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc == headers.get("host")
+
+
+@dataclass(slots=True)
+class Limiter:
+    """How often each session was asked for something lately, in this process."""
+
+    seen: dict[str, deque[datetime]] = field(default_factory=dict)
+
+    def allows(self, session_id: str, now: datetime) -> bool:
+        """Count a request; False when there were too many."""
+        times = self.seen.pop(session_id, None) or deque()
+        self.seen[session_id] = times
+        while len(self.seen) > SESSIONS_MAX:
+            del self.seen[next(iter(self.seen))]
+        while times and times[0] <= now - REQUESTS_WINDOW:
+            times.popleft()
+        if len(times) >= REQUESTS_MAX:
+            return False
+        times.append(now)
+        return True

@@ -1,0 +1,114 @@
+"""What a wallet is asked for, prepared here: the page relays it and computes nothing (U1).
+
+The chain is asked once, for everything: balance, allowance, permit nonce, and whether transfer and approval would pass.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chain import eip712, erc20
+from chain.errors import CallReverted, ChainError
+from chain.port import ChainPort
+from chain.primitives import ZERO_ADDRESS, Address
+from gateway.domain.money import Token, to_base_units
+from gateway.web.shown import Shown
+
+_DELEGATED: Final = bytes.fromhex("ef0100")
+"""EIP-7702: an account with delegated code still signs with its key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletFacts:
+    """The wallet as the chain knows it now; amounts in base units.
+
+    Attributes:
+        can_transfer: False when the token refuses transfers from it: blocked by its issuer, or all of them paused.
+        needs_reset: the token wants an allowance of zero before another one (USDT).
+        permit_nonce: None where no permit can be signed: the token has none, or the wallet is a contract.
+    """
+
+    balance: int
+    allowance: int
+    can_transfer: bool
+    needs_reset: bool
+    permit_nonce: int | None
+
+
+async def facts(chain: ChainPort, shown: Shown) -> WalletFacts | None:
+    """Ask the chain about the connected wallet; None when it does not answer."""
+    draft, token = shown.session.draft, shown.token
+    if draft is None or token is None:
+        return None
+    payer, contract, address = draft.payer, draft.contract, token.address
+    approval = erc20.approve_data(contract, shown.allowance_needed)
+    try:
+        code = await chain.code(payer)
+        answers = await chain.calls(
+            [
+                (ZERO_ADDRESS, address, erc20.balance_of_data(payer)),
+                (ZERO_ADDRESS, address, erc20.allowance_data(payer, contract)),
+                (payer, address, erc20.transfer_data(draft.terms.payee, 0)),
+                (payer, address, approval),
+                (ZERO_ADDRESS, address, erc20.nonces_data(payer)),
+            ]
+        )
+    except ChainError:
+        return None
+    balance, allowance, transfer, approve, nonce = answers
+    if not isinstance(balance, bytes) or not isinstance(allowance, bytes):
+        return None
+    signs_itself = not code or code.startswith(_DELEGATED)
+    has_permit = token.permit_name is not None and signs_itself and isinstance(nonce, bytes) and bool(nonce)
+    return WalletFacts(
+        balance=erc20.decode_uint(balance),
+        allowance=erc20.decode_uint(allowance),
+        can_transfer=not isinstance(transfer, CallReverted),
+        needs_reset=isinstance(approve, CallReverted) and erc20.decode_uint(allowance) > 0,
+        permit_nonce=erc20.decode_uint(nonce) if has_permit and isinstance(nonce, bytes) else None,
+    )
+
+
+def first_amount(shown: Shown, token: Token) -> int:
+    """Base units of the first charge."""
+    draft = shown.session.draft
+    return 0 if draft is None else to_base_units(draft.total, shown.session.offer.currency, token)
+
+
+def requests(shown: Shown, found: WalletFacts) -> dict[str, Any]:
+    """What the page relays: transactions that allow, or a permit to sign instead, and the mandate."""
+    draft, token = shown.session.draft, shown.token
+    if draft is None or token is None:
+        raise ValueError("no wallet is connected")
+    needed = shown.allowance_needed
+    is_allowed = found.allowance >= needed
+    by_permit = not is_allowed and found.permit_nonce is not None
+    return {
+        "payer": draft.payer,
+        "calls": [] if is_allowed or by_permit else approvals(token.address, draft.contract, needed, found),
+        "permit": _permit(shown, token, needed, found.permit_nonce or 0) if by_permit else None,
+        "mandate": eip712.mandate_typed_data(draft.terms, draft.chain_id, draft.contract),
+    }
+
+
+def approvals(token: Address, spender: Address, amount: int, found: WalletFacts | None) -> list[dict[str, str]]:
+    """Transactions that set an allowance of exactly `amount`."""
+    amounts = [0, amount] if found is not None and found.needs_reset else [amount]
+    return [{"to": token, "data": "0x" + erc20.approve_data(spender, value).hex()} for value in amounts]
+
+
+def _permit(shown: Shown, token: Token, needed: int, nonce: int) -> dict[str, Any] | None:
+    draft = shown.session.draft
+    if draft is None:
+        return None
+    document = eip712.permit_typed_data(
+        token=token.address,
+        token_name=token.permit_name or "",
+        token_version=token.permit_version or "1",
+        chain_id=draft.chain_id,
+        owner=draft.payer,
+        spender=draft.contract,
+        value=needed,
+        nonce=nonce,
+        deadline=draft.terms.deadline,
+    )
+    return dict(document)

@@ -1,0 +1,160 @@
+"""A person with a browser and a wallet: the wallet is injected (EIP-1193, EIP-6963) and signs with eth-account."""
+
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eth_account import Account
+from playwright.async_api import Page
+
+from chain.local_node import LOCAL_CHAIN_ID
+from chain.primitives import Address, BlockTag, Fees, TransactionRequest
+from chain.signer import DevelopmentSigner
+from tests.web.shop import Shop
+
+AXE = (Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+DISPLAYS = {
+    "phone-light": (390, 844, "light"),
+    "phone-dark": (390, 844, "dark"),
+    "desktop-light": (1280, 900, "light"),
+    "desktop-dark": (1280, 900, "dark"),
+}
+TARGETS = "button, input:not([type=radio]), select, a.go, a.lang, .leave a, .pick"
+TARGET_MIN = 48
+ASKING = frozenset({"eth_requestAccounts", "eth_sendTransaction", "eth_signTypedData_v4", "wallet_switchEthereumChain"})
+
+PROVIDER = """
+(() => {
+  const heard = {};
+  const provider = {
+    request: async (call) => {
+      const answer = JSON.parse(await window.duesWallet(JSON.stringify(call)));
+      if (answer.error) throw Object.assign(new Error(answer.error.message), answer.error);
+      return answer.result;
+    },
+    on: (name, listener) => { (heard[name] ??= []).push(listener); },
+  };
+  window.duesEmit = (name, value) => (heard[name] ?? []).forEach((listener) => listener(value));
+  const icon = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'>"
+    + "<circle cx='4.5' cy='4.5' r='4' fill='teal'/></svg>";
+  const uuid = "350670db-19fa-4704-a166-e52e178b59d2";
+  const info = Object.freeze({ uuid, name: "Test Wallet", icon, rdns: "example.wallet" });
+  const announce = () => window.dispatchEvent(
+    new CustomEvent("eip6963:announceProvider", { detail: Object.freeze({ info, provider }) }));
+  window.addEventListener("eip6963:requestProvider", announce);
+  announce();
+})();
+"""
+
+
+@dataclass
+class BrowserWallet:
+    """A wallet extension: it answers at once, or with the error that a test has put there for its next call."""
+
+    shop: Shop
+    key: bytes
+    chain_id: int = LOCAL_CHAIN_ID
+    is_connected: bool = False
+    faults: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    signed: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def address(self) -> Address:
+        return DevelopmentSigner(self.key).address
+
+    @property
+    def prompts(self) -> int:
+        """How often it asked its person to agree to something that moves money."""
+        return self.asked["eth_sendTransaction"] + self.asked["eth_signTypedData_v4"]
+
+    def fail(self, method: str, code: int, message: str = "told by the test") -> None:
+        """Answer the next call of a method with an error."""
+        self.faults.setdefault(method, []).append({"code": code, "message": message})
+
+    async def answer(self, _source: Any, line: str) -> str:
+        call = json.loads(line)
+        method, params = call["method"], call.get("params", [])
+        if method in ASKING:
+            self.asked[method] += 1
+        if self.faults.get(method):
+            return json.dumps({"error": self.faults[method].pop(0)})
+        return json.dumps({"result": await self._result(method, params)})
+
+    async def _result(self, method: str, params: list[Any]) -> Any:
+        match method:
+            case "eth_requestAccounts":
+                self.is_connected = True
+                return [self.address]
+            case "eth_accounts":
+                return [self.address] if self.is_connected else []
+            case "eth_chainId":
+                return hex(self.chain_id)
+            case "wallet_switchEthereumChain":
+                self.chain_id = int(params[0]["chainId"], 16)
+                return None
+            case "eth_sendTransaction":
+                return await self._send(params[0])
+            case "eth_signTypedData_v4":
+                document = json.loads(params[1])
+                self.signed.append(document)
+                signature = Account.from_key(self.key).sign_typed_data(full_message=document).signature
+                return "0x" + bytes(signature).hex()
+            case _:
+                raise AssertionError(f"the page asked for {method}")
+
+    async def _send(self, transaction: dict[str, Any]) -> str:
+        self.sent.append(transaction)
+        request = TransactionRequest(
+            chain_id=LOCAL_CHAIN_ID,
+            nonce=await self.shop.chain.nonce(self.address, BlockTag.PENDING),
+            to=Address(transaction["to"].lower()),
+            data=bytes.fromhex(transaction["data"][2:]),
+            gas=100_000,
+            fees=Fees(max_fee_per_gas=10 * 10**9, max_priority_fee_per_gas=10**9),
+        )
+        signed = DevelopmentSigner(self.key).sign(request)
+        await self.shop.chain.send([signed.raw])
+        return signed.hash
+
+
+async def equip(page: Page, wallet: BrowserWallet) -> None:
+    """Install the wallet in a page."""
+    await page.expose_binding("duesWallet", wallet.answer)
+    await page.add_init_script(PROVIDER)
+
+
+async def inspect(page: Page, state: str, seen: dict[str, list[str]]) -> None:
+    """Look at a state on all displays: no axe violation, targets large enough, nothing beside the screen."""
+    folder = os.environ.get("DUES_SCREENSHOTS")
+    problems: list[str] = []
+    before = page.viewport_size
+    for display, (width, height, scheme) in DISPLAYS.items():
+        await page.set_viewport_size({"width": width, "height": height})
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        if folder:
+            await page.screenshot(path=f"{folder}/{state}-{display}.png", full_page=True)
+        await page.evaluate(AXE)
+        found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        problems += [
+            f"{display}: {violation['id']} {node['target']} {node.get('failureSummary', '')}"
+            for violation in found["violations"]
+            for node in violation["nodes"]
+        ]
+        small = await page.evaluate(
+            """([targets, min]) => [...document.querySelectorAll(targets)]
+                .filter((e) => e.offsetParent && e.getBoundingClientRect().height < min - 0.5)
+                .map((e) => e.outerHTML)""",
+            [TARGETS, TARGET_MIN],
+        )
+        problems += [f"{display}: smaller than {TARGET_MIN} px: {element}" for element in small]
+        wide = await page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        problems += [f"{display}: wider than the screen"] if wide else []
+    if before is not None:
+        await page.set_viewport_size(before)
+    seen[state] = problems
+    assert problems == []
