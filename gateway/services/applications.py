@@ -178,6 +178,8 @@ async def apply(
         InvalidRequest: the invoice is not open, in another currency, or the rest cannot be credited.
         NotFound: there is no such payment or invoice.
     """
+    if await pushes.get(conn, scope, push_id) is None:
+        raise NotFound(domain.KIND, push_id)
     read = await invoices.get(conn, scope, invoice_id)
     if read is None:
         raise NotFound("invoice", invoice_id, param="invoice")
