@@ -54,6 +54,18 @@ class MandateOptionsParams(Struct, frozen=True, kw_only=True, forbid_unknown_fie
     amount: int
 
 
+class EndBehaviorParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What happens when the trial ends and no wallet has signed."""
+
+    missing_payment_method: Literal["create_invoice", "cancel", "pause"]
+
+
+class TrialSettingsParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the trial ends."""
+
+    end_behavior: EndBehaviorParams
+
+
 class CreateSubscription(Params, frozen=True, kw_only=True):
     """A new subscription. Without `default_payment_method` the customer's default pays.
 
@@ -77,6 +89,7 @@ class CreateSubscription(Params, frozen=True, kw_only=True):
     billing_cycle_anchor_config: AnchorConfigParams | None = None
     trial_period_days: int | None = None
     trial_end: UnixTime | Literal["now"] | None = None
+    trial_settings: TrialSettingsParams | None = None
     default_tax_rates: list[Id] | None = None
     discounts: list[DiscountParams] | None = None
     mandate_options: MandateOptionsParams | None = None
@@ -133,6 +146,7 @@ class UpdateSubscription(Params, frozen=True, kw_only=True):
     proration_behavior: ProrationBehaviorName = "create_prorations"
     proration_date: UnixTime | None = None
     payment_behavior: PendingBehavior = "pending_if_incomplete"
+    trial_settings: TrialSettingsParams | UnsetType = UNSET
     discounts: list[DiscountParams] | UnsetType | None = UNSET
     default_tax_rates: list[Id] | UnsetType | None = UNSET
     trial_end: UnixTime | Literal["now"] | UnsetType = UNSET

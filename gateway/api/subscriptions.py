@@ -15,6 +15,7 @@ from gateway.api.subscription_params import (
     FeedbackParams,
     ListSubscriptions,
     ResumeSubscription,
+    TrialSettingsParams,
     UpdateSubscription,
 )
 from gateway.db import subscriptions
@@ -25,6 +26,7 @@ from gateway.domain.cancellation import CancellationDetails, CancellationFeedbac
 from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.period import from_unix
 from gateway.domain.subscription import CancellationReason, CollectionMethod, Status, Subscription
+from gateway.domain.terms import MissingPaymentMethod
 from gateway.services import contacts, pauses, tax_rates, times
 from gateway.services import subscriptions as services
 from gateway.services.catalog import CustomerFields
@@ -37,7 +39,9 @@ from gateway.wire.subscription import SubscriptionObject
 _KIND: Final = "subscription"
 _RINGS: Final = ("collection", "webhooks")
 _ENDED: Final = "ended"
-_NO_FIELDS: Final = frozenset({"expand", "proration_behavior", "proration_date", *term_changes.FIELDS})
+_NO_FIELDS: Final = frozenset(
+    {"expand", "payment_behavior", "proration_behavior", "proration_date", *term_changes.FIELDS}
+)
 
 
 @writes("/v1/subscriptions", kind=_KIND, params=CreateSubscription, answer=SubscriptionObject, rings=_RINGS)
@@ -74,6 +78,7 @@ async def create(call: Call, body: CreateSubscription) -> Subscription:
         end_param="cancel_at" if body.end_date is None else "end_date",
         cancel_at_period_end=body.cancel_at_period_end,
         schedule=_schedule(body),
+        missing_payment_method=_missing(body.trial_settings) or MissingPaymentMethod.CREATE_INVOICE,
         discounts=term_changes.discount_requests(body.discounts or ()),
         default_tax_rate_ids=tax_rates.distinct(body.default_tax_rates or (), param="default_tax_rates"),
         collection_method=CollectionMethod(body.collection_method),
@@ -98,6 +103,12 @@ def _moment(value: int | str, param: str) -> datetime:
         raise InvalidRequest(
             f"{param} must be unix seconds or a day like 2027-01-31.", code="parameter_invalid", param=param
         ) from None
+
+
+def _missing(params: TrialSettingsParams | UnsetType | None) -> MissingPaymentMethod | None:
+    if isinstance(params, UnsetType | None):
+        return None
+    return MissingPaymentMethod(params.end_behavior.missing_payment_method)
 
 
 def _schedule(body: CreateSubscription) -> Schedule:
@@ -198,6 +209,7 @@ async def update(call: Call, body: UpdateSubscription) -> Subscription:
         default_payment_method_id=body.default_payment_method or None,
         collection=_collection(body),
         terms=terms,
+        missing_payment_method=_missing(body.trial_settings),
     )
     return await _change(call, call.id, changes)
 

@@ -173,6 +173,7 @@ def _row(value: Subscription) -> bulk.Row:
         "grace_ends_at": value.grace_ends_at,
         "collection_method": value.collection_method,
         "days_until_due": value.days_until_due,
+        "missing_payment_method": value.missing_payment_method,
         "pending_update": embedded.update_json(value.pending_update),
         "mandate_amount": value.mandate_amount,
         "wake_at": value.wake_at,
@@ -222,6 +223,7 @@ def _subscription(row: Any, items: tuple[SubscriptionItem, ...]) -> Subscription
         grace_ends_at=row.grace_ends_at,
         collection_method=row.collection_method,
         days_until_due=row.days_until_due,
+        missing_payment_method=row.missing_payment_method,
         pending_update=embedded.update(row.pending_update),
         mandate_amount=row.mandate_amount,
     )

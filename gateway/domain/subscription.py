@@ -17,7 +17,7 @@ from gateway.domain.discount import Discount
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventType
 from gateway.domain.period import Interval, Period, period
-from gateway.domain.terms import PendingUpdate, SubscriptionItem
+from gateway.domain.terms import MissingPaymentMethod, PendingUpdate, SubscriptionItem
 from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check, only_from
 
 KIND: Final = "subscription"
@@ -102,6 +102,7 @@ class Subscription:
         tax_rate_ids: for items without tax rates of their own.
         pending_update: a change that waits for the wallet's signature.
         mandate_amount: what a period may cost at most, where usage or later changes may cost more than prices say.
+        missing_payment_method: what happens when its trial ends and no wallet has signed.
     """
 
     id: str
@@ -147,6 +148,7 @@ class Subscription:
     days_until_due: int | None = None
     pending_update: PendingUpdate | None = None
     mandate_amount: int | None = None
+    missing_payment_method: MissingPaymentMethod = MissingPaymentMethod.CREATE_INVOICE
 
     @property
     def wake_at(self) -> datetime | None:

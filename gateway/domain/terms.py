@@ -6,6 +6,7 @@ Terms are compared and replaced as a whole: prices and quantities, interval, dis
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 from gateway.domain.discount import Discount
@@ -14,6 +15,14 @@ from gateway.domain.proration import ProrationBehavior
 
 UPDATE_WINDOW: Final = timedelta(hours=23)
 """How long a change may wait for the wallet's signature: as long as a first payment (ST-31)."""
+
+
+class MissingPaymentMethod(StrEnum):
+    """What happens when a trial ends and no wallet has signed."""
+
+    CREATE_INVOICE = "create_invoice"
+    CANCEL = "cancel"
+    PAUSE = "pause"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Final
 from gateway.db import charge_intents, invoices, mandates, setup_intents, subscriptions
 from gateway.db.engine import Connection
 from gateway.domain import charge_intent as intent_domain
-from gateway.domain import course, outcome, reminder
+from gateway.domain import course, outcome, reminder, trial_end
 from gateway.domain import invoice as invoice_domain
 from gateway.domain import mandate as mandate_domain
 from gateway.domain import setup_intent as setup_domain
@@ -31,6 +31,7 @@ from gateway.domain.mandate import Status as MandateStatus
 from gateway.domain.money import to_base_units
 from gateway.domain.subscription import Due, Subscription
 from gateway.domain.subscription import Status as SubscriptionStatus
+from gateway.domain.terms import MissingPaymentMethod
 from gateway.domain.transition import Action, Event, Moved, StatusReason
 from gateway.failpoints import Failpoint, failpoint
 from gateway.services import (
@@ -102,6 +103,7 @@ async def begin_periods(
     The draft stays one for the merchant's delay (C10). The first invoice of a subscription that was waiting for its
     start date is opened at once, and with `at_once` all are; `prepared` is as in `finalize`.
     """
+    renewals = await _end_unsigned_trials(conn, renewals, changes, prepared or {})
     if not renewals:
         return
     policies = await settings.policies(conn, gateway, [s.scope.account_id for s, _ in renewals])
@@ -118,6 +120,25 @@ async def begin_periods(
     await invoicing.take(conn, drawn_up, changes)
     if opened:
         await finalize(conn, gateway, opened, changes, prepared=prepared)
+
+
+async def _end_unsigned_trials(
+    conn: Connection,
+    renewals: Sequence[tuple[Subscription, datetime]],
+    changes: Changes,
+    prepared: Mapping[str, Mandate],
+) -> Sequence[tuple[Subscription, datetime]]:
+    """Cancel or pause trials that end unsigned, where the merchant wants that; return what goes on."""
+    asking = [s.mandate_id for s, _ in renewals if trial_end.asks(s) and s.mandate_id is not None]
+    known = {**(await mandates.load(conn, sorted(asking)) if asking else {}), **prepared}
+    ended = {
+        s.id: (s, at) for s, at in renewals if trial_end.asks(s) and trial_end.is_missing(known.get(s.mandate_id or ""))
+    }
+    for s, at in ended.values():
+        changes.update(trial_end.end(s, at))
+    over = {s.id: at for s, at in ended.values() if s.missing_payment_method is MissingPaymentMethod.CANCEL}
+    await cancel_setups(conn, over, StatusReason("subscription_ended"), changes)
+    return [(s, at) for s, at in renewals if s.id not in ended]
 
 
 def _bill(subscription: Subscription, policy: settings.Policy, at: datetime, *, at_once: bool) -> Bill:

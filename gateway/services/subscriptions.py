@@ -9,6 +9,7 @@ from typing import Final
 from gateway.db import accounts, catalog, subscriptions
 from gateway.db.engine import Connection
 from gateway.domain import subscription as domain
+from gateway.domain import trial_end
 from gateway.domain.beginning import Schedule
 from gateway.domain.cancellation import CancellationDetails
 from gateway.domain.catalog import Customer, PaymentMethod, Price, Scope
@@ -18,6 +19,7 @@ from gateway.domain.mandate import Mandate
 from gateway.domain.money import AMOUNT_MAX
 from gateway.domain.settings import AccountSettings
 from gateway.domain.subscription import CancellationReason, CollectionMethod, Subscription
+from gateway.domain.terms import MissingPaymentMethod
 from gateway.domain.transition import Moved
 from gateway.services import (
     beginnings,
@@ -64,10 +66,11 @@ class SubscriptionChanges:
     details: CancellationDetails | None = None
     default_payment_method_id: str | None = None
     terms: TermsRequest | None = None
+    missing_payment_method: MissingPaymentMethod | None = None
     collection: CollectionChange | None = None
 
 
-_ELSEWHERE: Final = frozenset({method_changes.PARAM, "terms", *collection_methods.PARAMS})
+_ELSEWHERE: Final = frozenset({method_changes.PARAM, "terms", "trial_settings", *collection_methods.PARAMS})
 """Fields that other modules see to."""
 
 
@@ -86,6 +89,7 @@ async def create(
     end_param: str = "cancel_at",
     cancel_at_period_end: bool = False,
     schedule: Schedule = AT_ONCE,
+    missing_payment_method: MissingPaymentMethod = MissingPaymentMethod.CREATE_INVOICE,
     discounts: Sequence[DiscountRequest] = (),
     default_tax_rate_ids: Sequence[str] = (),
     mandate_amount: int | None = None,
@@ -117,12 +121,7 @@ async def create(
     method = await _payment_method(conn, customer, default_payment_method_id, behavior)
     plan = Plan(chosen, prices, common_interval(list(prices.values())), method, salt)
     beginning = await beginnings.beginning_of(conn, customer, plan, schedule, now)
-    if cancel_at is not None and cancel_at <= max(now, beginning.anchor):
-        raise InvalidRequest(
-            f"{end_param} must be in the future, and after the first period has begun.",
-            code="invalid_cancel_at",
-            param=end_param,
-        )
+    _check_end(cancel_at, max(now, beginning.anchor), end_param)
     account = await accounts.get(conn, scope.account_id)
     notice = (AccountSettings() if account is None else account.settings).upcoming_notice
     blank = beginnings.blank(customer, plan, beginning, notice, now)
@@ -136,6 +135,7 @@ async def create(
         collection_method=collection_method,
         days_until_due=days,
         mandate_amount=_cap(mandate_amount, prices, is_needed=not is_sent),
+        missing_payment_method=missing_payment_method,
     )
     opened = domain.create(await _reduced_and_taxed(conn, fresh, discounts, default_tax_rate_ids))
     if beginning.has_begun:
@@ -160,6 +160,15 @@ def _check_cap(subscription: Subscription, needed: int) -> None:
     if subscription.mandate_amount is not None and subscription.mandate_amount < needed:
         raise InvalidRequest(
             f"{_CAP} is less than a period costs without any usage: {needed}.", code="mandate_amount_low", param=_CAP
+        )
+
+
+def _check_end(ends_at: datetime | None, after: datetime, param: str) -> None:
+    if ends_at is not None and ends_at <= after:
+        raise InvalidRequest(
+            f"{param} must be in the future, and after the first period has begun.",
+            code="invalid_cancel_at",
+            param=param,
         )
 
 
@@ -310,6 +319,8 @@ async def update(
     )
     if changes.given - _ELSEWHERE or not changes.given:
         after = moved.update(changed)
+    if changes.missing_payment_method is not None:
+        after = moved.update(trial_end.decide(after, changes.missing_payment_method, now))
     wanted = changes.default_payment_method_id
     if changes.terms is not None:
         after = await plan_changes.change(conn, gateway, after, changes.terms, method_id=wanted, now=now, changes=moved)

@@ -62,6 +62,19 @@ class PendingUpdateObject(Struct, frozen=True, kw_only=True):
     trial_from_plan: bool | None = None
 
 
+class EndBehavior(Struct, frozen=True, kw_only=True):
+    """What happens when a trial ends and no wallet has signed."""
+
+    billing_cycle_anchor: None = None
+    missing_payment_method: Literal["create_invoice", "cancel", "pause"]
+
+
+class TrialSettings(Struct, frozen=True, kw_only=True):
+    """How a trial ends."""
+
+    end_behavior: EndBehavior
+
+
 class DanglingAllowance(Struct, frozen=True, kw_only=True):
     """A mandate that outlived its subscription: nothing is pulled with it, and the payer had better end it (C12)."""
 
@@ -119,6 +132,7 @@ class SubscriptionObject(Struct, frozen=True, kw_only=True):
     status_reason: Reason
     test_clock: str | None
     trial_end: int | None
+    trial_settings: TrialSettings
     trial_start: int | None
     activated_at: int | None
     expires_at: int | None
@@ -217,6 +231,9 @@ def subscription(value: Subscription, related: Related) -> SubscriptionObject:
         status_reason=reason(value.reason),
         test_clock=value.test_clock_id,
         trial_end=unix(value.trial_end),
+        trial_settings=TrialSettings(
+            end_behavior=EndBehavior(missing_payment_method=value.missing_payment_method.value)
+        ),
         trial_start=unix(value.trial_start),
         activated_at=unix(value.activated_at),
         expires_at=unix(value.expires_at),

@@ -43,20 +43,22 @@ async def found(desk: Desk, subscription_id: str) -> Any:
     return await desk.house.subscription(factories.subscription(id=subscription_id))
 
 
-async def newest_event(desk: Desk, kind: str) -> Any:
-    events = (await desk.get(f"/v1/events?type={kind}&limit=1")).json()["data"]
-    return events[0]["data"]
+async def told_since(desk: Desk, known: list[Any], kind: str) -> list[Any]:
+    """What events of a kind told that were not known before."""
+    events = (await desk.get(f"/v1/events?type={kind}&limit=100")).json()["data"]
+    return [event["data"] for event in events if event["data"] not in known]
 
 
 async def test_ST_57_an_update_is_told_with_what_was_before(small_desk: Desk) -> None:
     subscription = await active(small_desk)
     [item] = subscription["items"]["data"]
+    known = await told_since(small_desk, [], "customer.subscription.updated")
     changed = await small_desk.made(
         f"/v1/subscriptions/{subscription['id']}", {"items": [{"id": item["id"], "price": SMALL}]}
     )
     assert changed["items"]["data"][0]["price"]["id"] == SMALL
     assert changed["pending_update"] is None
-    told = await newest_event(small_desk, "customer.subscription.updated")
+    [told] = await told_since(small_desk, known, "customer.subscription.updated")
     assert told["previous_attributes"]["items"]["data"][0]["price"]["id"] == factories.PRICE_ID
     assert set(told["previous_attributes"]) == {"items", "plan"}
     waiting = (await small_desk.get("/v1/invoiceitems?pending=true")).json()["data"]
@@ -238,6 +240,51 @@ def filled(value: Any, names: dict[str, str]) -> Any:
             return value
         case _:
             return value
+
+
+async def test_ST_73_discounts_taxes_and_a_trials_end_are_changed_with_the_sdk(small_desk: Desk) -> None:
+    await furnish(small_desk)
+    async with listening(small_desk) as url:
+        shop = Shop(small_desk, url)
+        coupon = await shop.call(lambda c: c.coupons.create({"percent_off": 50, "duration": "forever"}))
+        rate = await shop.call(
+            lambda c: c.tax_rates.create({"display_name": "VAT", "percentage": 19, "inclusive": False})
+        )
+        customer, method = await small_desk.wallet(WALLET)
+        trial = await shop.call(
+            lambda c: c.subscriptions.create(
+                {
+                    "customer": customer["id"],
+                    "items": [{"price": factories.PRICE_ID}],
+                    "default_payment_method": method["id"],
+                    "trial_period_days": 14,
+                    "trial_settings": {"end_behavior": {"missing_payment_method": "pause"}},
+                }
+            )
+        )
+        assert trial.trial_settings.end_behavior.missing_payment_method == "pause"
+        later = trial.trial_end + 86_400
+        changed = await shop.call(
+            lambda c: c.subscriptions.update(
+                trial.id,
+                {
+                    "discounts": [{"coupon": coupon.id}],
+                    "default_tax_rates": [rate.id],
+                    "trial_end": later,
+                    "trial_settings": {"end_behavior": {"missing_payment_method": "cancel"}},
+                },
+            )
+        )
+        assert (changed.trial_end, changed.current_period_end) == (later, later)
+        assert [one.source.coupon for one in changed.discounts] == [coupon.id]
+        assert [one.id for one in changed.default_tax_rates] == [rate.id]
+        assert changed.trial_settings.end_behavior.missing_payment_method == "cancel"
+        none = await shop.call(lambda c: c.subscriptions.update(trial.id, {"default_tax_rates": ""}))
+        assert none.default_tax_rates == []
+        await shop.call(lambda c: c.subscriptions.delete_discount(trial.id))
+        assert (await shop.call(lambda c: c.subscriptions.retrieve(trial.id))).discounts == []
+        ended = await shop.call(lambda c: c.subscriptions.update(trial.id, {"trial_end": "now"}))
+        assert (ended.status, ended.latest_invoice) == ("canceled", None)
 
 
 async def test_an_item_of_another_merchant_is_not_there(small_desk: Desk) -> None:

@@ -13,6 +13,8 @@ from gateway.domain.beginning import Schedule
 from gateway.domain.discount import Duration
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.subscription import Status, Subscription
+from gateway.domain.terms import MissingPaymentMethod
+from gateway.services import pauses
 from gateway.services.discounts import DiscountRequest
 from gateway.services.plan_changes import TermsRequest
 from tests import factories
@@ -191,3 +193,53 @@ async def test_SX_08_a_trial_that_the_product_prescribes_must_be_used(house: Hou
     assert (refused.value.code, refused.value.param) == ("trial_mandatory", "trial_end")
     longer = await update(house, opened, TermsRequest(trial_end=opened.trial_end + DAY))
     assert longer.trial_end == opened.trial_end + DAY
+
+
+@pytest.mark.parametrize(
+    ("behavior", "status"),
+    [
+        (MissingPaymentMethod.CREATE_INVOICE, Status.PAST_DUE),
+        (MissingPaymentMethod.CANCEL, Status.CANCELED),
+        (MissingPaymentMethod.PAUSE, Status.PAUSED),
+    ],
+)
+async def test_ST_29_a_trial_that_ends_unsigned_does_what_the_merchant_wants(
+    house: House, behavior: MissingPaymentMethod, status: Status
+) -> None:
+    opened = await house.subscribe(schedule=Schedule(trial_days=14), missing_payment_method=behavior)
+    await house.renew(opened)
+    ended = await house.subscription(opened)
+    assert ended.status is status
+    assert (ended.latest_invoice_id is None) is (behavior is not MissingPaymentMethod.CREATE_INVOICE)
+    canceled = (await house.setup(opened)).status is setup_domain.Status.CANCELED
+    assert canceled is (behavior is MissingPaymentMethod.CANCEL)
+    assert "customer.subscription.trial_ended" in await house.event_types(opened.id)
+
+
+async def test_a_trial_that_ends_signed_goes_on_whatever_was_wanted(house: House) -> None:
+    opened = await house.subscribe(schedule=Schedule(trial_days=14), missing_payment_method=MissingPaymentMethod.CANCEL)
+    await house.sign_setup(opened)
+    await house.pump()
+    await house.renew(opened)
+    assert (await house.subscription(opened)).status is Status.ACTIVE
+
+
+async def test_a_trial_that_was_paused_at_its_end_is_billed_when_it_is_resumed(house: House) -> None:
+    opened = await house.subscribe(schedule=Schedule(trial_days=14), missing_payment_method=MissingPaymentMethod.PAUSE)
+    await house.renew(opened)
+    await house.sign_setup(opened)
+    await house.pump()
+    assert house.charged() == []
+    async with house.gateway.books.write() as conn:
+        await pauses.resume(
+            conn,
+            house.gateway,
+            scope=house.scope,
+            subscription_id=opened.id,
+            re_anchor=True,
+            now=house.now,
+            origin=house.origin,
+        )
+    await house.pump()
+    assert (await house.subscription(opened)).status is Status.ACTIVE
+    assert len(house.charged()) == 1

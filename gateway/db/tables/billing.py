@@ -39,6 +39,7 @@ from gateway.domain.mandate import Status as MandateStatus
 from gateway.domain.period import IntervalUnit
 from gateway.domain.subscription import CollectionMethod
 from gateway.domain.subscription import Status as SubscriptionStatus
+from gateway.domain.terms import MissingPaymentMethod
 
 mandates: Final = Table(
     "mandates",
@@ -129,6 +130,12 @@ subscriptions: Final = Table(
     Column("days_until_due", Count, nullable=True),
     document("pending_update", nullable=True),
     Column("mandate_amount", Amount, nullable=True),
+    Column(
+        "missing_payment_method",
+        EnumColumn(MissingPaymentMethod),
+        nullable=False,
+        server_default=MissingPaymentMethod.CREATE_INVOICE.value,
+    ),
 )
 of_tenant(subscriptions)
 due(subscriptions)

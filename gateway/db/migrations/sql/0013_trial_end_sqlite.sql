@@ -1,0 +1,1 @@
+ALTER TABLE subscriptions ADD COLUMN missing_payment_method TEXT DEFAULT 'create_invoice' NOT NULL;
