@@ -15,7 +15,7 @@ from litestar.types import HTTPScope, LifeSpanScope, Message, Receive, Scope, Se
 
 from chain.port import ChainPort
 from gateway import log
-from gateway.api import openapi, problems, serving
+from gateway.api import documents, openapi, problems, serving
 from gateway.api.endpoint import Api
 from gateway.api.forms import BODY_BYTES_MAX
 from gateway.api.resources import ENDPOINTS
@@ -74,6 +74,7 @@ def create_app(
             _healthz,
             _readyz(gateway, ready),
             _described(gateway.public_url),
+            documents.handler(gateway),
             *(pages(api) if pages is not None else ()),
         ],
         exception_handlers=problems.HANDLERS,

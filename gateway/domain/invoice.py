@@ -107,6 +107,7 @@ class Invoice:
         discounts: what reduces its lines.
         starting_balance: the customer's when it was finalised; negative is credit, which pays first.
         ending_balance: the customer's afterwards; None before.
+        access_token: the part of its pages' addresses that nobody can guess; None while it is a draft.
         collection_method: the subscription's when it was drafted.
         due_at: when a sent invoice has to be paid.
         payee: where a transfer of the customer's own may pay it; None until it was sent.
@@ -142,6 +143,7 @@ class Invoice:
     discounts: tuple[Discount, ...] = ()
     starting_balance: int = 0
     ending_balance: int | None = None
+    access_token: str | None = None
     collection_method: CollectionMethod = CollectionMethod.CHARGE_AUTOMATICALLY
     due_at: datetime | None = None
     payee: Address | None = None

@@ -36,6 +36,10 @@ _OF_EVENTS: Final[Mapping[EventType, MailKind]] = {
     EventType.INVOICE_UPCOMING: MailKind.UPCOMING,
     EventType.INVOICE_PAYMENT_FAILED: MailKind.PAYMENT_FAILED,
     EventType.INVOICE_PAYMENT_ACTION_REQUIRED: MailKind.APPROVAL_NEEDED,
+    EventType.INVOICE_APPROVAL_REMINDER: MailKind.APPROVAL_NEEDED,
+    EventType.INVOICE_SENT: MailKind.INVOICE,
+    EventType.INVOICE_WILL_BE_DUE: MailKind.INVOICE_REMINDER,
+    EventType.INVOICE_OVERDUE: MailKind.INVOICE_REMINDER,
     EventType.INVOICE_PAID: MailKind.RECEIPT,
     EventType.SUBSCRIPTION_TRIAL_WILL_END: MailKind.TRIAL_ENDING,
     EventType.SUBSCRIPTION_DELETED: MailKind.CANCELED,
@@ -105,16 +109,18 @@ def _concerns_customer(kind: MailKind, invoice: Invoice) -> bool:
         case MailKind.UPCOMING:
             # The first one ends a trial, and is announced as that.
             return invoice.amount_due > 0 and invoice.period_index > 1
+        case MailKind.INVOICE | MailKind.INVOICE_REMINDER:
+            return invoice.amount_remaining > 0
         case MailKind.PAYMENT_FAILED | MailKind.APPROVAL_NEEDED:
             return invoice.reason.action in {Action.CUSTOMER_ACTION, Action.NEW_PAYMENT_METHOD}
         case _:
             return True
 
 
-def first_attempt_at(kind: MailKind, value: object, now: datetime) -> datetime:
+def first_attempt_at(event: EventType, value: object, now: datetime) -> datetime:
     """When to send a mail that is written down at `now`."""
     first = isinstance(value, Invoice) and value.billing_reason is BillingReason.SUBSCRIPTION_CREATE
-    return now + APPROVAL_PATIENCE if kind is MailKind.APPROVAL_NEEDED and first else now
+    return now + APPROVAL_PATIENCE if event is EventType.INVOICE_PAYMENT_ACTION_REQUIRED and first else now
 
 
 def retry_delay(attempts: int) -> timedelta:

@@ -3,12 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from gateway.domain.events import EventType
 from gateway.domain.settings import MailKind
 from gateway.letters.language import Language
 from gateway.letters.page import Facts, Link, Page, Payment, one_line
 
 _SHOWN_LINES_MAX: Final = 20
 """Lines of an invoice that a mail lists; the document has all of them."""
+
+_SHOWN_OPTIONS_MAX: Final = 4
+"""Tokens to pay with that a mail lists; the page has all of them."""
 
 
 def write(facts: Facts) -> Page:
@@ -63,7 +67,7 @@ def _payment_failed(facts: Facts) -> Page:
 def _approval_needed(facts: Facts) -> Page:
     say, invoice = facts.language, facts.about
     words = _words(facts)
-    reminds = facts.event is not None and facts.event.endswith("reminder")
+    reminds = facts.event is EventType.INVOICE_APPROVAL_REMINDER
     return Page(
         subject=say.say("approval_needed", "reminder" if reminds else "subject", **words),
         heading=say.say("approval_needed", "heading", **words),
@@ -149,7 +153,7 @@ def _canceled(facts: Facts) -> Page:
 
 def _invoice(facts: Facts) -> Page:
     say, invoice = facts.language, facts.about
-    words = _due_words(facts)
+    words, transfer = _due_words(facts), _transfer(facts)
     return Page(
         subject=say.say("invoice", "subject", **words),
         heading=say.say("invoice", "heading", **words),
@@ -157,14 +161,16 @@ def _invoice(facts: Facts) -> Page:
         facts=_lines(facts),
         totals=[(say.say("common", "total"), words["amount"])],
         button=_link(facts, "invoice", "button", _hosted(invoice) or facts.brand.update_url),
+        proof_words=say.say("invoice", "transfer") if transfer else None,
+        proof=transfer,
         links=_document(facts),
     )
 
 
 def _invoice_reminder(facts: Facts) -> Page:
     say, invoice = facts.language, facts.about
-    words = _due_words(facts)
-    late = facts.event is not None and facts.event.endswith("overdue")
+    words, transfer = _due_words(facts), _transfer(facts)
+    late = facts.event is EventType.INVOICE_OVERDUE
     return Page(
         subject=say.say("invoice_reminder", "subject", **words),
         heading=say.say("invoice_reminder", "heading", **words),
@@ -175,6 +181,8 @@ def _invoice_reminder(facts: Facts) -> Page:
         facts=_lines(facts),
         totals=[(say.say("common", "total"), words["amount"])],
         button=_link(facts, "invoice", "button", _hosted(invoice) or facts.brand.update_url),
+        proof_words=say.say("invoice", "transfer") if transfer else None,
+        proof=transfer,
         links=_document(facts),
     )
 
@@ -200,6 +208,19 @@ def _words(facts: Facts, **more: str) -> dict[str, str]:
 def _due_words(facts: Facts) -> dict[str, str]:
     due = facts.about.get("due_date") or facts.about["created"]
     return _words(facts, number=str(facts.about["number"]), date=facts.language.unix_date(due))
+
+
+def _transfer(facts: Facts) -> list[tuple[str, str]]:
+    """How to pay by a transfer of one's own, where the invoice says how (PM-01)."""
+    asked = facts.about.get("payment_instructions")
+    if not asked:
+        return []
+    say = facts.language
+    rows = [(say.say("receipt", "payee"), str(asked["recipient"]))]
+    for option in asked["options"][:_SHOWN_OPTIONS_MAX]:
+        rows.append((f"{option['symbol']} ({option['chain_id']})", str(option["amount_decimal"])))
+        rows.append((say.say("receipt", "token"), str(option["token"])))
+    return rows
 
 
 def _lines(facts: Facts) -> list[tuple[str, str]]:

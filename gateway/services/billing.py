@@ -52,6 +52,7 @@ from gateway.services.recording import Origin
 BATCH: Final = 500
 """Rows of one transaction: large enough that statements do not count, small enough that a lock is short."""
 
+ACCESS_TOKEN_BYTES: Final = 24  # 192 bits: nobody guesses the address of an invoice
 BROADCAST_WAIT: Final = timedelta(minutes=5)
 """How often an expired subscription whose pull is under way is looked at again."""
 
@@ -285,7 +286,12 @@ async def finalize(
     policies = await settings.policies(conn, gateway, [s.scope.account_id for _, s, _ in drafts])
     free = await periods.free(conn, [(known.get(s.mandate_id or ""), draft, at) for draft, s, at in drafts])
     finalized = {
-        draft.id: invoice_domain.finalize(draft, numbers[draft.id], at, balance=balances.get(draft.id, 0))
+        draft.id: invoice_domain.finalize(
+            replace(draft, access_token=secrets.token_urlsafe(ACCESS_TOKEN_BYTES)),
+            numbers[draft.id],
+            at,
+            balance=balances.get(draft.id, 0),
+        )
         for draft, _, at in drafts
     }
     newest = await _newest(conn, [move.value for move in finalized.values()])

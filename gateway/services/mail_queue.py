@@ -65,7 +65,7 @@ async def queue(
             object_id=each.record.object_id,
             event_id=each.record.id,
             customer_id=each.value.customer_id,
-            next_attempt_at=rules.first_attempt_at(each.kind, each.value, system_now),
+            next_attempt_at=rules.first_attempt_at(each.record.type, each.value, system_now),
         )
         for each in wanted
         if customers[each.value.customer_id].email is not None

@@ -206,6 +206,7 @@ class InvoiceObject(Struct, frozen=True, kw_only=True):
     due_date: int | None
     effective_at: int | None
     ending_balance: int | None
+    invoice_pdf: str | None
     lines: ListOf[LineObject]
     livemode: bool
     metadata: Mapping[str, str]
@@ -330,6 +331,11 @@ def _payment(owner: Invoice, intent: ChargeIntent) -> InvoicePaymentObject:
     )
 
 
+def document_url(value: Invoice, public_url: str) -> str | None:
+    """Where anybody who has the address finds the invoice as a document; None while it is a draft."""
+    return None if value.access_token is None else f"{public_url}/i/{value.id}/{value.access_token}/pdf"
+
+
 def invoice(value: Invoice, related: Related) -> InvoiceObject:
     """Render an invoice with its lines and, where it has one, the intent that pays it."""
     intent = related.intents.get(value.id)
@@ -360,6 +366,7 @@ def invoice(value: Invoice, related: Related) -> InvoiceObject:
         due_date=unix(value.due_at),
         effective_at=unix(value.finalized_at),
         ending_balance=value.ending_balance,
+        invoice_pdf=document_url(value, related.public_url),
         lines=ListOf(data=lines, url=f"/v1/invoices/{value.id}/lines"),
         livemode=value.scope.livemode,
         metadata=value.metadata,

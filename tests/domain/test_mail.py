@@ -65,10 +65,21 @@ def test_ST_67_a_renewal_of_nothing_and_the_end_of_a_trial_are_not_announced_as_
 def test_ST_71_who_has_just_subscribed_gets_time_to_approve_before_a_mail() -> None:
     first = f.invoice(billing_reason=BillingReason.SUBSCRIPTION_CREATE)
     later = f.invoice(billing_reason=BillingReason.SUBSCRIPTION_CYCLE)
-    kind = MailKind.APPROVAL_NEEDED
+    kind = EventType.INVOICE_PAYMENT_ACTION_REQUIRED
     assert rules.first_attempt_at(kind, first, f.NOW) == f.NOW + rules.APPROVAL_PATIENCE
     assert rules.first_attempt_at(kind, later, f.NOW) == f.NOW
-    assert rules.first_attempt_at(MailKind.RECEIPT, first, f.NOW) == f.NOW
+    assert rules.first_attempt_at(EventType.INVOICE_PAID, first, f.NOW) == f.NOW
+
+
+def test_ST_69_ST_71_reminders_are_sent_at_once_and_under_the_switch_of_what_they_remind_of() -> None:
+    waiting = f.invoice(reason=failed(FailureCode.INSUFFICIENT_ALLOWANCE, {}))
+    reminder = EventType.INVOICE_APPROVAL_REMINDER
+    assert rules.kind_of(reminder, waiting) is MailKind.APPROVAL_NEEDED
+    assert rules.first_attempt_at(reminder, waiting, f.NOW) == f.NOW
+    assert rules.kind_of(EventType.INVOICE_SENT, f.invoice()) is MailKind.INVOICE
+    for due in (EventType.INVOICE_WILL_BE_DUE, EventType.INVOICE_OVERDUE):
+        assert rules.kind_of(due, f.invoice()) is MailKind.INVOICE_REMINDER
+        assert rules.kind_of(due, f.invoice(amount_paid=1_000)) is None
 
 
 def test_delays_double_up_to_two_hours() -> None:

@@ -209,7 +209,7 @@ def test_ST_68_nothing_is_loaded_from_elsewhere_but_the_merchants_logo() -> None
 def test_ST_71_a_reminder_says_that_it_is_one() -> None:
     first, again = (
         message(facts(MailKind.APPROVAL_NEEDED, event=event))["Subject"]
-        for event in (EventType.INVOICE_PAYMENT_ACTION_REQUIRED, _Named("invoice.approval_reminder"))
+        for event in (EventType.INVOICE_PAYMENT_ACTION_REQUIRED, EventType.INVOICE_APPROVAL_REMINDER)
     )
     assert not first.startswith("Reminder")
     assert again.startswith("Reminder")
@@ -217,17 +217,20 @@ def test_ST_71_a_reminder_says_that_it_is_one() -> None:
 
 def test_ST_19_a_reminder_before_the_due_date_differs_from_one_after_it() -> None:
     before, after = (
-        text(message(facts(MailKind.INVOICE_REMINDER, event=_Named(event))))
-        for event in ("invoice.will_be_due", "invoice.overdue")
+        text(message(facts(MailKind.INVOICE_REMINDER, event=event)))
+        for event in (EventType.INVOICE_WILL_BE_DUE, EventType.INVOICE_OVERDUE)
     )
     assert "is due on" in before
     assert "has not been paid yet" in after
 
 
-class _Named(str):
-    """An event by its name on the wire."""
-
-    __slots__ = ()
+def test_ST_69_PM_01_an_invoice_that_is_sent_says_what_to_transfer_where() -> None:
+    option = {"chain_id": 8453, "token": payment().token, "symbol": "USDC", "amount_decimal": "10.000123"}
+    asked = {"recipient": payment().payee, "options": [option]}
+    for kind in (MailKind.INVOICE, MailKind.INVOICE_REMINDER):
+        written = text(message(facts(kind, about=about(kind, payment_instructions=asked))))
+        for fact in ("10.000123", "USDC (8453)", payment().token, payment().payee):
+            assert fact in written
 
 
 def _words(locale: Locale) -> dict[str, set[str]]:

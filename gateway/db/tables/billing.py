@@ -194,6 +194,7 @@ invoices: Final = Table(
     document("discounts", initially="[]"),
     Column("starting_balance", Amount, nullable=False, server_default=text("0")),
     Column("ending_balance", Amount, nullable=True),
+    words("access_token"),
     Column(
         "collection_method",
         EnumColumn(CollectionMethod),
