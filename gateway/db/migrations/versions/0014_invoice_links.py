@@ -4,7 +4,7 @@ from typing import Final
 
 from alembic import op
 
-revision: Final = "0012_invoice_links"
+revision: Final = "0014_invoice_links"
 down_revision: Final = "0012_metered_prices"
 
 
