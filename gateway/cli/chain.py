@@ -10,10 +10,12 @@ import msgspec
 from chain.checksum import checksum
 from chain.errors import ChainError
 from chain.json_rpc import JsonRpcChain
+from gateway import clock
 from gateway.cli.app import CommandFailed
 from gateway.cli.running import prepared
 from gateway.composition import House, opened
 from gateway.config import Config
+from gateway.domain.errors import Conflict
 from gateway.services import halts
 from gateway.services.halts import Standing
 
@@ -59,7 +61,8 @@ def resume(context: click.Context, chain_id: int, *, yes: bool) -> None:
     """Take back the halts of CHAIN_ID and its lanes, after you have found out why they were.
 
     A lane that stands behind the chain is moved to the account's next free nonce. Nothing can be charged twice by that:
-    the contract collects each period once.
+    the contract collects each period once. Charges in blocks that were final and are gone are reversed: what they paid
+    is owed again, and comes back by itself where the chain still has it.
     """
     config = prepared(context)
 
@@ -72,8 +75,16 @@ def resume(context: click.Context, chain_id: int, *, yes: bool) -> None:
                 click.echo(f"nothing of chain {chain_id} is halted")
                 return
             _agree(yes=yes)
-            skipped = await halts.resume(house.gateway, house.chains[chain_id], standing)
-            for signer, count in skipped.items():
+            try:
+                done = await halts.resume(house.gateway, house.chains[chain_id], standing, now=clock.now())
+            except Conflict as error:
+                raise CommandFailed(str(error)) from None
+            if done.reversal is not None:
+                click.echo(
+                    f"blocks above {done.reversal.ancestor} are gone: {done.reversal.charges} charges were reversed, "
+                    f"{done.reversal.reopened} transactions are sent again"
+                )
+            for signer, count in done.skipped.items():
                 if count:
                     click.echo(f"lane {signer} gave up {count} nonces that the chain has seen used")
             click.echo(f"chain {chain_id} goes on")

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import exists, func, select, text
+from sqlalchemy import exists, func, select, text, update
 
 from gateway.db import bulk, charges, keys, pushes, refunds, schema
 from gateway.db.engine import Connection
@@ -39,6 +39,13 @@ async def advance(conn: Connection, chain_id: int, *, was: int, number: int) -> 
     await bulk.insert(conn, _CURSORS, [{"chain_id": chain_id, "number": NOWHERE}], ignore_known=True)
     await bulk.update(
         conn, _CURSORS, [{"chain_id": chain_id, "number": number, "was": was}], key="chain_id", guard="number"
+    )
+
+
+async def go_back(conn: Connection, chain_id: int, number: int) -> None:
+    """What lies above `number` is to be audited anew."""
+    await conn.execute(
+        update(_CURSORS).where(_CURSORS.c.chain_id == chain_id, _CURSORS.c.number > number).values(number=number)
     )
 
 

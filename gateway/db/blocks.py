@@ -130,6 +130,14 @@ async def unwind(conn: Connection, chain_id: int, above_number: int) -> None:
     )
 
 
+async def rewind(conn: Connection, chain_id: int, ancestor: BlockRef) -> None:
+    """Forget everything above a block, whether it was final or not; the cursor stands there, and that is final."""
+    await conn.execute(delete(_LOGS).where(_LOGS.c.chain_id == chain_id, _LOGS.c.block_number > ancestor.number))
+    await conn.execute(delete(_BLOCKS).where(_BLOCKS.c.chain_id == chain_id, _BLOCKS.c.number > ancestor.number))
+    stand = {"head_number": ancestor.number, "head_hash": ancestor.hash, "final_number": ancestor.number}
+    await bulk.update(conn, _CURSORS, [{"chain_id": chain_id, **stand}], key="chain_id")
+
+
 async def set_final(conn: Connection, chain_id: int, number: int) -> None:
     """Everything up to `number` is final; it never becomes less. Blocks far below it are forgotten."""
     await conn.execute(

@@ -8,7 +8,7 @@ from chain.primitives import Address
 from gateway.db import schema
 from gateway.db.blocks import Cursor, as_cursor
 from gateway.db.engine import Connection
-from gateway.db.transactions import Lane, as_lane
+from gateway.db.transactions import Lane, TransactionStatus, as_lane
 
 _CURSORS: Final = schema.chain_cursors
 _LANES: Final = schema.lanes
@@ -36,6 +36,14 @@ async def resume_lane(conn: Connection, chain_id: int, signer: Address) -> None:
     await conn.execute(
         update(_LANES).where(_LANES.c.chain_id == chain_id, _LANES.c.signer == signer).values(halted_reason=None)
     )
+
+
+async def reopen_transactions(conn: Connection, chain_id: int, above: int) -> int:
+    """Watch and send again what was mined above a block that is the newest one left; returns how many."""
+    sent = schema.chain_transactions
+    again = update(sent).where(sent.c.chain_id == chain_id, sent.c.mined_number > above)
+    opened = again.values(status=TransactionStatus.OPEN, mined_number=None, mined_hash=None, succeeded=None)
+    return (await conn.execute(opened)).rowcount
 
 
 async def skip_nonces(conn: Connection, lane: Lane, first_free: int) -> None:

@@ -300,6 +300,6 @@ def cancel(intent: ChargeIntent, reason: StatusReason, now: datetime) -> Moved[C
 
 
 def reverse(intent: ChargeIntent, reason: StatusReason, now: datetime) -> Moved[ChargeIntent]:
-    """A final transfer is gone from the chain."""
-    after = replace(intent, status=Status.REVERSED, reason=reason, succeeded_at=None)
+    """A final transfer is gone from the chain; it is tried again at once, unless it comes back by itself."""
+    after = replace(intent, status=Status.REVERSED, reason=reason, succeeded_at=None, next_attempt_at=now)
     return _move(intent, after, now, EventType.CHARGE_INTENT_REVERSED)

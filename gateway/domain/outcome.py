@@ -67,6 +67,19 @@ def collected(owed: Owed, charge_id: str, evidence: Mapping[str, Any], now: date
     )
 
 
+def taken_away(owed: Owed, evidence: Mapping[str, Any], now: datetime) -> Outcome:
+    """A re-org took a transfer away that was final: what it paid is owed again, and tried again (C07)."""
+    reason = failed(FailureCode.REVERSED, evidence)
+    change = None
+    if owed.subscription.status in {Status.TRIALING, Status.ACTIVE, Status.PAST_DUE}:
+        change = subscriptions.mark_past_due(owed.subscription, reason, now)
+    return Outcome(
+        intent=intents.reverse(owed.intent, reason, now),
+        invoice=invoices.reopen(owed.invoice, reason, now),
+        subscription=(change,) if change else (),
+    )
+
+
 def refused(
     owed: Owed,
     charge_id: str,

@@ -1,7 +1,8 @@
 """Taking a halt back, after a person has looked. What the gateway stops by itself, it never starts again by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from chain.port import ChainPort
 from chain.primitives import BlockTag
@@ -10,6 +11,7 @@ from gateway.db.blocks import Cursor
 from gateway.db.transactions import Lane
 from gateway.services import submission
 from gateway.services.gateway import Gateway
+from gateway.services.reversal import Reversal, take_back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +42,23 @@ async def standings(gateway: Gateway) -> Sequence[Standing]:
     ]
 
 
-async def resume(gateway: Gateway, chain: ChainPort, standing: Standing) -> dict[str, int]:
-    """Take the halts of a chain and of its lanes back; return how many nonces each lane gave up, by signer.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """What resuming came to: nonces that lanes gave up, by signer, and what a re-org had taken away."""
+
+    skipped: Mapping[str, int]
+    reversal: Reversal | None
+
+
+async def resume(gateway: Gateway, chain: ChainPort, standing: Standing, *, now: datetime) -> Resumed:
+    """Take the halts of a chain and of its lanes back; charges that a re-org took away are reversed first.
 
     Raises:
-        RpcUnavailable: the node could not be asked for the lanes' nonces; nothing changed.
+        Conflict: the re-org took more away than can be taken back; nothing changed.
+        RpcUnavailable: the node could not be asked; nothing changed.
     """
     chain_id = standing.cursor.chain_id
+    reversal = await take_back(gateway, chain, now=now)
     stopped = [lane for lane in standing.lanes if lane.halted_reason is not None]
     nonces = {lane.signer: await chain.nonce(lane.signer, BlockTag.LATEST) for lane in stopped}
     async with gateway.books.write() as conn:
@@ -55,4 +67,4 @@ async def resume(gateway: Gateway, chain: ChainPort, standing: Standing) -> dict
         for signer, first_free in nonces.items():
             await halts.resume_lane(conn, chain_id, signer)
             skipped[str(signer)] = await submission.catch_up(conn, chain_id, signer, first_free)
-    return skipped
+    return Resumed(skipped=skipped, reversal=reversal)
