@@ -5,7 +5,7 @@ from typing import Final
 from alembic import op
 
 revision: Final = "0014_invoice_links"
-down_revision: Final = "0012_metered_prices"
+down_revision: Final = "0013_trial_end"
 
 
 def upgrade() -> None:
