@@ -24,7 +24,7 @@ ROLES: Final = (BILLING, COLLECTION, SUBMITTER, INDEXER, WEBHOOKS, CLOCKS, MAIL,
 """Every role. Each can run in a process of its own, several times, or all in one."""
 
 NEXT: Final[dict[str, tuple[str, ...]]] = {
-    BILLING: (COLLECTION, WEBHOOKS),
+    BILLING: (COLLECTION, WEBHOOKS, CLOCKS),  # a moment of a test clock may be over with it
     COLLECTION: (SUBMITTER, BILLING, WEBHOOKS),
     SUBMITTER: (INDEXER,),
     INDEXER: (SUBMITTER, COLLECTION, BILLING, CLOCKS, WEBHOOKS),

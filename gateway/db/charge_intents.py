@@ -92,10 +92,11 @@ async def due(
     `after` is the last one of the batch before: the list goes on behind it, whatever became of it.
     """
     where = [_T.c.chain_id == chain_id]
+    first = chain_id if after is None else None
     if after is not None:
         behind = and_(_T.c.wake_at == after.wake_at, _T.c.id > after.id)
         where.append(and_(_T.c.wake_at >= after.wake_at, or_(_T.c.wake_at > after.wake_at, behind)))
-    found = await rows.claimed(conn, _T, now=now, limit=limit, lock=False, where=where)
+    found = await rows.claimed(conn, _T, now=now, limit=limit, lock=False, where=where, cached_as=first)
     return [Claimed(_intent(row), clock_now) for row, clock_now in found]
 
 

@@ -57,7 +57,7 @@ async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> d
 
 async def due_owners(conn: Connection, *, now: datetime, limit: int, status: Status = Status.DRAFT) -> list[str]:
     """For workers: subscriptions whose drafts (or open invoices) wake up; locks nothing, so that they can be first."""
-    due = await rows.claimed(conn, _T, now=now, limit=limit, lock=False, where=[_is(status)])
+    due = await rows.claimed(conn, _T, now=now, limit=limit, lock=False, where=[_is(status)], cached_as=status)
     return sorted({row.subscription_id for row, _ in due})
 
 
@@ -65,7 +65,7 @@ async def claim_due(
     conn: Connection, *, now: datetime, limit: int, status: Status = Status.DRAFT
 ) -> list[Claimed[Invoice]]:
     """For workers: lock the drafts (or open invoices) that wake up, passing over those claimed elsewhere."""
-    due = await rows.claimed(conn, _T, now=now, limit=limit, lock=True, where=[_is(status)])
+    due = await rows.claimed(conn, _T, now=now, limit=limit, lock=True, where=[_is(status)], cached_as=status)
     values = await _whole(conn, [row for row, _ in due])
     return [Claimed(value, clock_now) for value, (_, clock_now) in zip(values, due, strict=True)]
 

@@ -1,11 +1,11 @@
 """What all modules need between rows and values: the tenant, the reason of a status, locks, claims."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, Table, and_, literal, select, true, union_all
+from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, select, true, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.db import keys, schema
@@ -72,13 +72,35 @@ async def claimed(
     limit: int,
     lock: bool,
     where: Sequence[ColumnElement[bool]] = (),
+    cached_as: Hashable | None = None,
 ) -> list[tuple[Any, datetime]]:
     """Rows of a table whose `wake_at` has been reached, earliest first, with the time of their clock.
 
     One statement with two branches, each with a partial index of its own: rows without a test clock compare with
     `now`, the others with their clock's `frozen_at`. With `lock`, rows that another worker has claimed are passed over.
+    Workers ask many times a second, and building the statement costs more than an empty answer: it is kept under
+    `cached_as`, which has to tell every `where` of a table from the others; None where there are too many.
     """
-    system = select(*table.c, literal(now, UtcDateTime).label("clock_now")).where(
+    query = None
+    key = (conn.dialect.name, table.name, limit, lock, cached_as)
+    if cached_as is not None or not where:
+        query = _STATEMENTS.get(key)
+    if query is None:
+        query = _claiming(conn, table, limit=limit, lock=lock, where=where)
+        if cached_as is not None or not where:
+            _STATEMENTS[key] = query
+    found = await conn.execute(query, {"claimed_at": now})
+    return [(row, row.clock_now) for row in found]
+
+
+_STATEMENTS: Final[dict[tuple[str, str, int, bool, Hashable | None], Select[Any]]] = {}
+
+
+def _claiming(
+    conn: AsyncConnection, table: Table, *, limit: int, lock: bool, where: Sequence[ColumnElement[bool]]
+) -> Select[Any]:
+    now = bindparam("claimed_at", type_=UtcDateTime())
+    system = select(*table.c, now.label("clock_now")).where(
         table.c.test_clock_id.is_(None), table.c.wake_at <= now, *where
     )
     clocked = _clocked(conn, table, limit, where)
@@ -89,8 +111,7 @@ async def claimed(
             ordered = ordered.with_for_update(skip_locked=True, key_share=True, of=table)
         branches.append(select(ordered.subquery(name)))
     both = union_all(*branches).subquery("due")
-    found = await conn.execute(select(both).order_by(both.c.wake_at, both.c.id).limit(limit))
-    return [(row, row.clock_now) for row in found]
+    return select(both).order_by(both.c.wake_at, both.c.id).limit(limit)
 
 
 def _clocked(conn: AsyncConnection, table: Table, limit: int, where: Sequence[ColumnElement[bool]]) -> Select[Any]:

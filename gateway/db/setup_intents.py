@@ -66,7 +66,9 @@ async def open_of_mandates(conn: Connection, mandate_ids: Iterable[str], *, lock
 
 async def due(conn: Connection, *, chain_id: int, now: datetime, limit: int) -> list[Claimed[SetupIntent]]:
     """For workers: setup intents of a chain whose registration is due, earliest first; nothing is locked."""
-    found = await rows.claimed(conn, _T, now=now, limit=limit, lock=False, where=[_T.c.chain_id == chain_id])
+    found = await rows.claimed(
+        conn, _T, now=now, limit=limit, lock=False, where=[_T.c.chain_id == chain_id], cached_as=chain_id
+    )
     return [Claimed(_intent(row), clock_now) for row, clock_now in found]
 
 
