@@ -9,6 +9,7 @@ ARGS ?=
 TESTS ?= tests
 WORKERS ?= 2
 CONTRACTS ?= quick
+SOAK ?= 36x100
 SEEDS ?= 50
 
 VENV := .venv
@@ -124,6 +125,10 @@ faults: $(FULL) ## more of what can go wrong: bad weather on the RPC by SEEDS=50
 .PHONY: bench
 bench: $(FULL) ## renewals per second beside the raw limits of this machine
 	@$(BIN)/python -m benchmarks.renewals $(ARGS)
+
+.PHONY: soak
+soak: $(FULL) ## 36 months of 100 subscriptions of mixed plans on a local chain: the books end equal to it; SOAK=12x20 is less
+	@DUES_SOAK=$(SOAK) $(BIN)/pytest -q -s tests/stories/test_soak.py
 
 .PHONY: bench-time
 bench-time: $(FULL) ## one advance of a test clock: a year of 100 monthly subscriptions; ARGS='--apart-hours 7' spreads them
