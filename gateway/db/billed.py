@@ -18,7 +18,7 @@ _COUNTING: Final = (Status.DRAFT, Status.OPEN, Status.PAID)
 async def beyond(
     conn: Connection, customer_ids: Iterable[str], item_ids: Iterable[str], at: datetime
 ) -> dict[str, list[Billed]]:
-    """For workers: what these customers were billed for the time after `at`, by subscription item, oldest first."""
+    """For workers: what these customers were billed for the time after `at`, by subscription item."""
     ids = sorted(item_ids)
     if not ids:
         return {}
@@ -32,7 +32,6 @@ async def beyond(
             lines.c.period_end > at,
             or_(*(owners.c.status == status for status in _COUNTING)),
         )
-        .order_by(lines.c.id)
     )
     for row in await conn.execute(on_invoices):
         billed = Billed(
@@ -43,15 +42,11 @@ async def beyond(
             rate_ids=tuple(rate_id for rate_id, *_ in row.tax_amounts),
         )
         found.setdefault(billed.item_id, []).append(billed)
-    not_yet = (
-        select(waiting)
-        .where(
-            keys.any_of(waiting.c.customer_id, customer_ids),
-            waiting.c.invoice_id.is_(None),
-            keys.any_of(waiting.c.subscription_item_id, ids),
-            waiting.c.period_end > at,
-        )
-        .order_by(waiting.c.id)
+    not_yet = select(waiting).where(
+        keys.any_of(waiting.c.customer_id, customer_ids),
+        waiting.c.invoice_id.is_(None),
+        keys.any_of(waiting.c.subscription_item_id, ids),
+        waiting.c.period_end > at,
     )
     for row in await conn.execute(not_yet):
         billed = Billed(

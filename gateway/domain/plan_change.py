@@ -14,8 +14,8 @@ from gateway.domain.subscription import TRIAL_NOTICE, Status, Subscription, modi
 from gateway.domain.terms import PendingUpdate, SubscriptionItem, Terms
 from gateway.domain.transition import Event, Moved
 
-PRORATED: Final = frozenset({Status.ACTIVE, Status.PAST_DUE})
-"""Statuses in which the running period was billed and goes on to be collected."""
+PRORATED: Final = frozenset({Status.ACTIVE, Status.PAST_DUE, Status.TRIALING})
+"""Statuses in which a running period was billed and goes on to be collected; the trial itself has no period."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

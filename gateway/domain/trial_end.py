@@ -9,7 +9,7 @@ from gateway.domain.mandate import Mandate
 from gateway.domain.mandate import Status as MandateStatus
 from gateway.domain.subscription import CancellationReason, CollectionMethod, Status, Subscription, modifiable
 from gateway.domain.terms import MissingPaymentMethod
-from gateway.domain.transition import Action, Event, Moved, StatusReason
+from gateway.domain.transition import Action, Event, Moved, StatusReason, only_from
 
 
 def decide(subscription: Subscription, behavior: MissingPaymentMethod, now: datetime) -> Moved[Subscription]:
@@ -38,8 +38,13 @@ def is_missing(mandate: Mandate | None) -> bool:
 
 
 def end(subscription: Subscription, now: datetime) -> Moved[Subscription]:
-    """The trial is over and nobody has signed: it is canceled, or paused until it is resumed. Nothing is billed."""
+    """The trial is over and nobody has signed: it is canceled, or paused until it is resumed. Nothing is billed.
+
+    Raises:
+        IllegalTransition: it is in no trial.
+    """
     s = subscription
+    only_from(domain.KIND, s.id, {Status.TRIALING}, s.status, Status.PAUSED)
     told = Event(type=EventType.SUBSCRIPTION_TRIAL_ENDED, object_id=s.id, at=now)
     if s.missing_payment_method is MissingPaymentMethod.CANCEL:
         moved = domain.cancel(s, CancellationReason.PAYMENT_FAILED, now)

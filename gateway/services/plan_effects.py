@@ -16,7 +16,7 @@ from gateway.domain.invoice import BillingReason
 from gateway.domain.invoice import Status as InvoiceStatus
 from gateway.domain.mandate import Mandate
 from gateway.domain.proration import ProrationBehavior
-from gateway.domain.subscription import Due, Status, Subscription, due
+from gateway.domain.subscription import AWAITING_FIRST_PAYMENT, Due, Status, Subscription, due
 from gateway.domain.transition import Event, Moved
 from gateway.services import billing, discounts, invoicing, proration, settings
 from gateway.services import setup_intents as setups
@@ -83,7 +83,7 @@ def _move(effect: Effect, policies: Mapping[str, settings.Policy], changes: Chan
     before, now = changes.current(change.subscription), change.at
     s = changes.update(plan_change.change_terms(before, change.terms, now))
     changes.announced.extend(discounts.announced(s, before.discounts, s.discounts, now))
-    if effect.trial_end is not None and s.status is Status.TRIALING:
+    if effect.trial_end is not None and s.status is Status.TRIALING and s.period_index == 0:
         notice = policies[s.scope.account_id].notice
         s = changes.update(plan_change.move_trial_end(s, effect.trial_end, now, notice=notice))
     if effect.signed is not None:
@@ -146,17 +146,25 @@ class Signed:
 
 
 async def apply_signed(conn: Connection, gateway: Gateway, signed: Sequence[Signed], changes: Changes) -> None:
-    """Let pending updates take effect whose mandates are registered, and finally so; what was signed is drawn on."""
+    """Let pending updates take effect whose mandates are registered, and finally so; what was signed is drawn on.
+
+    One whose subscription ended meanwhile has none any more. One that waits for its first payment by now keeps what
+    that payment is for: its update is dropped.
+    """
     effects = []
     for one in signed:
-        update = one.subscription.pending_update
+        s, now = changes.current(one.subscription), one.at.replace(microsecond=0)
+        update = s.pending_update
         if update is None:
             continue
+        if s.status in AWAITING_FIRST_PAYMENT and s.period_index:
+            changes.update(plan_change.drop(s, now, expired=True))
+            continue
         change = Change(
-            subscription=one.subscription,
+            subscription=s,
             terms=update.terms,
-            at=one.at.replace(microsecond=0),
-            behavior=update.proration if one.subscription.status is not Status.UNPAID else ProrationBehavior.NONE,
+            at=now,
+            behavior=update.proration if s.status is not Status.UNPAID else ProrationBehavior.NONE,
             prorated_at=update.proration_at,
         )
         effects.append(Effect(change=change, trial_end=update.trial_end, signed=one.mandate))

@@ -10,6 +10,7 @@ from sqlalchemy import event, text
 
 from gateway.db import (
     audits,
+    billed,
     blocks,
     catalog,
     charge_intents,
@@ -208,6 +209,8 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
         "due mails": lambda: mails.claim_due(conn, now=f.NOW, limit=50, lease_until=LATER),
         "held deliveries": lambda: webhooks.hold_endpoint(conn, f.ENDPOINT_ID, until=LATER),
         "subscriptions by id": lambda: subscriptions.load(conn, some, lock=True),
+        "billed for items": lambda: billed.beyond(conn, [f.numbered("cus", 7)], [f.numbered("si", 7)], f.NOW),
+        "owner of an item": lambda: subscriptions.owner_of_item(conn, f.SCOPE, f.numbered("si", 7)),
         "subscriptions of mandates": lambda: subscriptions.of_mandates(conn, [f.numbered("mandate", 3)], lock=True),
         "newest open invoices": lambda: invoices.newest_open(conn, some),
         "mandates of a wallet": lambda: mandates.of_wallet(

@@ -22,12 +22,24 @@ from gateway.db import (
     webhooks,
 )
 from gateway.db.engine import Books, Connection
-from gateway.domain import charge, charge_intent, invoice, mandate, refund, setup_intent, subscription, test_clock
+from gateway.domain import (
+    charge,
+    charge_intent,
+    discount,
+    invoice,
+    mandate,
+    refund,
+    setup_intent,
+    subscription,
+    terms,
+    test_clock,
+)
 from gateway.domain.cancellation import CancellationFeedback
 from gateway.domain.catalog import Scope
 from gateway.domain.dunning import OnRetriesExhausted, RetryPolicy
 from gateway.domain.events import EventProfile
 from gateway.domain.period import Interval, IntervalUnit
+from gateway.domain.proration import ProrationBehavior
 from gateway.domain.settings import AccountSettings, MailKind, SendInvoiceSettings
 from gateway.domain.transition import Action, StatusReason
 from gateway.domain.webhook import EndpointStatus
@@ -133,6 +145,20 @@ VALUES: list[tuple[Any, Read]] = [
             grace_ends_at=LATER,
             collection_method=subscription.CollectionMethod.SEND_INVOICE,
             days_until_due=30,
+            missing_payment_method=terms.MissingPaymentMethod.PAUSE,
+            pending_update=terms.PendingUpdate(
+                terms=terms.Terms(
+                    items=(f.subscription_item(metadata=METADATA, tax_rate_ids=("txr_1",)),),
+                    interval=Interval(IntervalUnit.WEEK, 2),
+                    discounts=(discount.Discount(id="di_1", coupon_id="C", start=f.NOW, end=LATER),),
+                    tax_rate_ids=("txr_2",),
+                ),
+                expires_at=LATER,
+                setup_intent_id=f.SETUP_ID,
+                proration=ProrationBehavior.ALWAYS_INVOICE,
+                proration_at=f.NOW,
+                trial_end=LATER,
+            ),
         ),
         subscriptions.get,
     ),

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.domain import charge as charges
 from gateway.domain import charge_intent as intents
-from gateway.domain import course
+from gateway.domain import course, plan_change, trial_end
 from gateway.domain import invoice as invoices
 from gateway.domain import mandate as mandates
 from gateway.domain import refund as refunds
@@ -20,6 +20,7 @@ from gateway.domain import test_clock as clocks
 from gateway.domain.dunning import RetryPolicy
 from gateway.domain.errors import Conflict, IllegalTransition, InvalidRequest
 from gateway.domain.subscription import CancellationReason
+from gateway.domain.terms import MissingPaymentMethod, PendingUpdate
 from gateway.domain.transition import Moved, StatusReason
 from tests import factories
 from tests.factories import NOW
@@ -29,6 +30,9 @@ HASH = factories.some_hash("transaction")
 LIVE = ("pending", "incomplete", "trialing", "active", "past_due", "unpaid", "paused")
 PAYABLE = ("requires_payment_method", "requires_action", "failed", "reversed")
 DAY = timedelta(days=1)
+PENDING_UPDATE = PendingUpdate(
+    terms=plan_change.terms_of(factories.subscription()), expires_at=NOW + DAY, setup_intent_id=factories.SETUP_ID
+)
 LATER = NOW + DAY
 
 Verb = Callable[[Any], Moved[Any]]
@@ -67,6 +71,11 @@ SUBSCRIPTION = Machine(
         "change": lambda s: subscriptions.change(
             s, description="x", metadata={}, ends_at=None, cancel_at_period_end=False, now=NOW
         ),
+        "change_terms": lambda s: plan_change.change_terms(s, plan_change.terms_of(s), NOW),
+        "propose": lambda s: plan_change.propose(s, PENDING_UPDATE, NOW),
+        "decide_trial_end": lambda s: trial_end.decide(s, MissingPaymentMethod.PAUSE, NOW),
+        "end_trial_paused": lambda s: trial_end.end(replace(s, missing_payment_method=MissingPaymentMethod.PAUSE), NOW),
+        "end_trial": lambda s: trial_end.end(replace(s, missing_payment_method=MissingPaymentMethod.CANCEL), NOW),
     },
     {
         "require_customer": {"pending": "incomplete", "incomplete": "incomplete"},
@@ -83,6 +92,11 @@ SUBSCRIPTION = Machine(
         "announce_trial_end": {"trialing": "trialing"},
         "draw_on": {state: state for state in LIVE},
         "change": {state: state for state in LIVE},
+        "change_terms": {state: state for state in LIVE},
+        "propose": {state: state for state in LIVE},
+        "decide_trial_end": {state: state for state in LIVE},
+        "end_trial_paused": {"trialing": "paused"},
+        "end_trial": {"trialing": "canceled"},
     },
     (IllegalTransition, InvalidRequest),
 )
