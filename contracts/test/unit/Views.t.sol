@@ -24,6 +24,13 @@ contract MandateViewTest is DuesTest {
         vm.assertEq(r.spentBefore, 4 + 32, "3 and, as the zeroth, 0"); // bit 2 = 6-1-2, bit 5 = 6-1-5
     }
 
+    function test_itShowsHowManyPeriodsWereAgreedAndZeroForAMandateWithoutEnd() external {
+        Mandate memory m = terms();
+        vm.assertEq(dues.mandate(register(m)).periods, 0, "without end");
+        (m.periods, m.salt) = (12, m.salt + 1);
+        vm.assertEq(dues.mandate(register(m)).periods, 12, "a year of months");
+    }
+
     function testFuzz_theStartIsShownAsSigned(uint40 shift, bool months) external {
         Mandate memory m = months ? terms() : termsInSeconds();
         m.start = NOW - 3660 days + shift % (3660 days + 731 days + 1);
