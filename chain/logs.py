@@ -87,6 +87,15 @@ def approvals(tokens: Sequence[Address], owners: Sequence[Address], spender: Add
     )
 
 
+def approvals_of(tokens: Sequence[Address], spender: Address) -> LogFilter:
+    """`Approval` of any of `tokens` by anybody for `spender`.
+
+    Raises:
+        ValueError: there are no tokens, which a node would read as "any".
+    """
+    return LogFilter(addresses=_some(tokens, "tokens"), topics=((APPROVAL,), (), (address_topic(spender),)))
+
+
 def address_topic(account: Address) -> str:
     """An indexed address as it stands in a topic."""
     return "0x" + account[2:].rjust(_WORD, "0")

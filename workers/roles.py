@@ -27,6 +27,7 @@ from gateway.services import (
     submission,
     test_clocks,
     transfers,
+    wallets,
     webhooks,
 )
 from gateway.services.gateway import Gateway
@@ -155,7 +156,8 @@ def _indexer(bench: Bench) -> _Steps:
             read = await indexing.converge(bench.gateway, chain, now=now)
             settled = await settlement.settle(bench.gateway, chain_id=chain_id, now=now, limit=BATCH)
             settled += await pushes.watch(bench.gateway, chain, now=now)
-            return read + settled + await transfers.watch(bench.gateway, chain, now=now)
+            settled += await transfers.watch(bench.gateway, chain, now=now)
+            return read + settled + await wallets.watch(bench.gateway, chain, now=now)
 
         yield f"{INDEXER} {chain_id}", step, bench.gateway.networks[chain_id].is_local
 

@@ -87,6 +87,7 @@ class UpdateSettings(Params, frozen=True, kw_only=True):
     finalization_delay_seconds: int | UnsetType | None = UNSET
     grace_period_days: int | UnsetType | None = UNSET
     one_trial_per_wallet: bool | UnsetType = UNSET
+    allowance_notice_renewals: int | UnsetType = UNSET
     retries: RetriesParams | UnsetType | None = UNSET
     send_invoice: SendInvoiceParams | UnsetType = UNSET
     approvals: ApprovalsParams | UnsetType = UNSET

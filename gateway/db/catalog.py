@@ -11,7 +11,7 @@ from sqlalchemy import func, or_, select
 from gateway.db import bulk, keys, pages, rows, schema
 from gateway.db.engine import Connection
 from gateway.db.pages import Page, PageRequest
-from gateway.domain.catalog import Customer, PaymentMethod, Price, Product, Scope
+from gateway.domain.catalog import Customer, PaymentMethod, Price, Product, Scope, Standing
 from gateway.domain.period import Interval
 
 _CUSTOMERS: Final = schema.customers
@@ -209,12 +209,12 @@ async def get_payment_methods(
 ) -> dict[str, PaymentMethod]:
     """Those of the caller's payment methods that exist, by id."""
     query = rows.by_id(_METHODS, ids, lock=lock).where(rows.in_scope(_METHODS, scope))
-    return {row.id: _method(row) for row in await conn.execute(query)}
+    return {row.id: method(row) for row in await conn.execute(query)}
 
 
 async def load_payment_methods(conn: Connection, ids: Iterable[str]) -> dict[str, PaymentMethod]:
     """For workers: payment methods of any tenant."""
-    return {row.id: _method(row) for row in await conn.execute(rows.by_id(_METHODS, ids, lock=False))}
+    return {row.id: method(row) for row in await conn.execute(rows.by_id(_METHODS, ids, lock=False))}
 
 
 async def page_payment_methods(
@@ -223,7 +223,7 @@ async def page_payment_methods(
     """List payment methods."""
     t = _METHODS
     return await pages.read(
-        conn, t, request, _method, None if customer is None else t.c.customer_id == customer, kind="payment_method"
+        conn, t, request, method, None if customer is None else t.c.customer_id == customer, kind="payment_method"
     )
 
 
@@ -341,10 +341,16 @@ def _method_row(value: PaymentMethod) -> bulk.Row:
         "spender": value.spender,
         "customer_id": value.customer_id,
         "metadata": value.metadata,
+        "allowance": None if value.standing is None else value.standing.allowance,
+        "balance": None if value.standing is None else value.standing.balance,
+        "renewals_left": None if value.standing is None else value.standing.renewals_left,
+        "checked_at": None if value.standing is None else value.standing.checked_at,
+        "warned_at": None if value.standing is None else value.standing.warned_at,
     }
 
 
-def _method(row: Any) -> PaymentMethod:
+def method(row: Any) -> PaymentMethod:
+    """Return the payment method of a row."""
     return PaymentMethod(
         id=row.id,
         scope=rows.scope(row),
@@ -355,4 +361,13 @@ def _method(row: Any) -> PaymentMethod:
         spender=row.spender,
         customer_id=row.customer_id,
         metadata=row.metadata,
+        standing=None
+        if row.checked_at is None
+        else Standing(
+            allowance=row.allowance,
+            balance=row.balance,
+            renewals_left=row.renewals_left,
+            checked_at=row.checked_at,
+            warned_at=row.warned_at,
+        ),
     )

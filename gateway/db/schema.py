@@ -43,6 +43,7 @@ setup_intents = setups.setup_intents
 checkout_sessions = checkouts.checkout_sessions
 refunds = transfers.refunds
 transfer_cursors = transfers.transfer_cursors
+wallet_cursors = transfers.wallet_cursors
 token_transfers = transfers.token_transfers
 push_payments = pushes.push_payments
 push_watches = pushes.push_watches

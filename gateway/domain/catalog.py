@@ -105,6 +105,22 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What a wallet had and allowed, in base units, when the chain was asked last.
+
+    Attributes:
+        renewals_left: for how many renewals the allowance lasts; None where nothing draws on it.
+        warned_at: when it was said that it runs out; None while it does not.
+    """
+
+    allowance: int
+    balance: int
+    renewals_left: int | None
+    checked_at: datetime
+    warned_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentMethod:
     """A wallet and the token it pays with (FR-03); type `erc20_allowance`. `spender` is our contract."""
 
@@ -117,3 +133,4 @@ class PaymentMethod:
     spender: Address
     customer_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    standing: Standing | None = None

@@ -43,6 +43,7 @@ class EventType(StrEnum):
     PAYMENT_METHOD_ATTACHED = "payment_method.attached"
     PAYMENT_METHOD_DETACHED = "payment_method.detached"
     PAYMENT_METHOD_UPDATED = "payment_method.updated"
+    PAYMENT_METHOD_ALLOWANCE_RUNNING_OUT = "payment_method.allowance_running_out"
     MANDATE_CREATED = "mandate.created"
     MANDATE_UPDATED = "mandate.updated"
     SUBSCRIPTION_OPENED = "customer.subscription.opened"

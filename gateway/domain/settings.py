@@ -17,6 +17,9 @@ from gateway.domain.errors import InvalidRequest
 UPCOMING_DAYS_MAX: Final = 45
 FINALIZATION_DELAY_MAX: Final = timedelta(days=3)
 GRACE_DAYS_MAX: Final = 90
+ALLOWANCE_NOTICE_MAX: Final = 12
+"""As many as an open-ended mandate asks a wallet to allow (SX-24)."""
+
 REMINDERS_MAX: Final = 3
 INVOICE_REMINDER_DAYS: Final = (-10, 60)
 """First and last day of a reminder, counted from the due date (ST-69)."""
@@ -103,6 +106,7 @@ class AccountSettings:
         grace_period_days: a subscription that is not paid for so long is canceled (C14, SX-13); None = never.
         mails: kinds of mail that are switched on or off; what is not named is on, where the operator sends mail at all.
         locale: language of mails and documents to customers who prefer none.
+        allowance_notice_renewals: with so many renewals left it is said that an allowance runs out (ST-67).
         one_trial_per_wallet: a wallet gets one trial of a product (SX-08).
 
     Raises:
@@ -114,6 +118,7 @@ class AccountSettings:
     retries: RetryPolicy | None = None
     grace_period_days: int | None = None
     one_trial_per_wallet: bool = True
+    allowance_notice_renewals: int = 2
     send_invoice: SendInvoiceSettings = field(default_factory=SendInvoiceSettings)
     approvals: ApprovalSettings = field(default_factory=ApprovalSettings)
     branding: Branding = field(default_factory=Branding)
@@ -125,6 +130,7 @@ class AccountSettings:
         if self.finalization_delay_seconds is not None:
             longest = int(FINALIZATION_DELAY_MAX.total_seconds())
             _within(self.finalization_delay_seconds, 0, longest, "finalization_delay_seconds")
+        _within(self.allowance_notice_renewals, 0, ALLOWANCE_NOTICE_MAX, "allowance_notice_renewals")
         if self.grace_period_days is not None:
             _within(self.grace_period_days, 1, GRACE_DAYS_MAX, "grace_period_days")
 

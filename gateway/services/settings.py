@@ -21,6 +21,7 @@ class Policy:
     retries: RetryPolicy
     grace: timedelta | None
     notice: timedelta
+    allowance_notice: int
     approvals: ApprovalSettings
 
 
@@ -32,6 +33,7 @@ def policy_of(gateway: Gateway, settings: AccountSettings) -> Policy:
         retries=settings.retries or gateway.retry_policy,
         grace=settings.grace_period,
         notice=settings.upcoming_notice,
+        allowance_notice=settings.allowance_notice_renewals,
         approvals=settings.approvals,
     )
 

@@ -130,13 +130,21 @@ class PlanObject(Struct, frozen=True, kw_only=True):
 
 
 class Erc20Allowance(Struct, frozen=True, kw_only=True):
-    """The wallet, the token it pays with, and our contract as its spender."""
+    """The wallet, the token it pays with, and our contract as its spender.
+
+    `allowance` and `balance` count base units as they were at `checked_at`; `renewals_left` says for how many renewals
+    of this merchant's subscriptions the allowance lasts.
+    """
 
     chain_id: int
     token: str
     symbol: str | None
     owner: str
     spender: str
+    allowance: str | None
+    balance: str | None
+    renewals_left: int | None
+    checked_at: int | None
 
 
 class BillingDetails(Struct, frozen=True, kw_only=True):
@@ -261,12 +269,17 @@ def plan(value: Price) -> PlanObject | None:
 
 def erc20_allowance(value: PaymentMethod, related: Related) -> Erc20Allowance:
     """Render what a payment method is about."""
+    found = value.standing
     return Erc20Allowance(
         chain_id=value.chain_id,
         token=checksum(value.token),
         symbol=symbol(related, value.chain_id, value.token),
         owner=checksum(value.owner),
         spender=checksum(value.spender),
+        allowance=None if found is None else str(found.allowance),
+        balance=None if found is None else str(found.balance),
+        renewals_left=None if found is None else found.renewals_left,
+        checked_at=None if found is None else to_unix(found.checked_at),
     )
 
 

@@ -55,6 +55,7 @@ class SettingsObject(Struct, frozen=True, kw_only=True):
     finalization_delay_seconds: int | None
     grace_period_days: int | None
     one_trial_per_wallet: bool
+    allowance_notice_renewals: int
     retries: RetriesObject | None
     send_invoice: SendInvoiceObject
     approvals: ApprovalsObject
@@ -73,6 +74,7 @@ def settings(account: Account, _related: object = None) -> SettingsObject:
         finalization_delay_seconds=value.finalization_delay_seconds,
         grace_period_days=value.grace_period_days,
         one_trial_per_wallet=value.one_trial_per_wallet,
+        allowance_notice_renewals=value.allowance_notice_renewals,
         retries=None
         if retries is None
         else RetriesObject(

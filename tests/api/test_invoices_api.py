@@ -131,3 +131,11 @@ async def test_ST_15_ST_36_the_sdk_updates_finalises_and_pays(small_desk: Desk) 
         await shop.call(lambda c: c.invoices.pay(draft))
     await desk.house.pump()
     assert (await desk.house.subscription(subscription)).status is Status.ACTIVE
+
+
+async def test_SX_24_a_payment_method_shows_what_its_wallet_allows(small_desk: Desk) -> None:
+    house = small_desk.house
+    await house.active(balance=50 * PRICE_UNITS, allowance=4 * PRICE_UNITS)
+    found = (await small_desk.get("/v1/payment_methods/pm_00000000000000000000000001")).json()["erc20_allowance"]
+    assert (found["allowance"], found["balance"], found["renewals_left"]) == ("30000000", "490000000", 3)
+    assert found["checked_at"] == int(house.now.timestamp())

@@ -263,6 +263,8 @@ SETTINGS_CASES = [
     ({"upcoming_days": 46}, "upcoming_days"),
     ({"finalization_delay_seconds": -1}, "finalization_delay_seconds"),
     ({"grace_period_days": 0}, "grace_period_days"),
+    ({"allowance_notice_renewals": 13}, "allowance_notice_renewals"),
+    ({"retries": {"restart": "never"}}, "retries[restart]"),
     ({"retries": {"days": [1, 1, 1, 1]}}, "retries[days]"),
     ({"retries": {"days": [0]}}, "retries[days]"),
     ({"retries": {"days": [30, 2]}}, "retries[days]"),

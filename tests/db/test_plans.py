@@ -31,6 +31,7 @@ from gateway.db import (
     test_clocks,
     timelines,
     transactions,
+    wallets,
     webhooks,
 )
 from gateway.db.engine import Books, Connection
@@ -220,12 +221,6 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
             subscription_id=f.numbered("sub", 7),
             payment_method_id=f.numbered("pm", 8),
         ),
-        "usage of periods": lambda: meters.usage(
-            conn,
-            [Window(f.numbered("mtr", n), f.numbered("cus", 8), f.NOW, LATER) for n in range(1, 4)],
-        ),
-        "a meter by its events": lambda: meters.by_event_name(conn, f.SCOPE, "calls_1"),
-        "an event by identifier": lambda: meters.event_by_identifier(conn, f.SCOPE, "call-7"),
         "open invoices": lambda: invoices.open_of(conn, some, lock=True),
         "invoices by id": lambda: invoices.load(conn, [f.numbered("in", 7)], lock=True),
         "intents of invoices": lambda: charge_intents.of_invoices(conn, [f.numbered("in", 7)], lock=True),
@@ -281,6 +276,18 @@ def transfer_queries(conn: Connection) -> Mapping[str, Work]:
         "open invoices of customers": lambda: invoices.open_of_customers(conn, [f.numbered("cus", 7)]),
         "customers of wallets": lambda: pushes.customers_of_wallets(conn, f.CHAIN_ID, [f.some_address(7)]),
         "collections in blocks": lambda: blocks.charged_in(conn, 1, [3, 7]),
+    }
+
+
+def usage_queries(conn: Connection) -> Mapping[str, Work]:
+    return {
+        "methods of wallets": lambda: wallets.methods_of(conn, 1, [(f.TOKEN, f.some_address(7))], lock=True),
+        "usage of periods": lambda: meters.usage(
+            conn,
+            [Window(f.numbered("mtr", n), f.numbered("cus", 8), f.NOW, LATER) for n in range(1, 4)],
+        ),
+        "a meter by its events": lambda: meters.by_event_name(conn, f.SCOPE, "calls_1"),
+        "an event by identifier": lambda: meters.event_by_identifier(conn, f.SCOPE, "call-7"),
     }
 
 

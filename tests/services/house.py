@@ -36,6 +36,7 @@ from gateway.services import (
     setup_intents,
     submission,
     transfers,
+    wallets,
 )
 from gateway.services import subscriptions as subscription_services
 from gateway.services.gateway import Gateway, Network
@@ -207,6 +208,7 @@ class House:
         await indexing.converge(self.gateway, self.chain, now=self.now)
         settled = await settlement.settle(self.gateway, chain_id=self.chain.chain_id, now=self.now)
         await pushes.watch(self.gateway, self.chain, now=self.now)
+        await wallets.watch(self.gateway, self.chain, now=self.now)
         return settled + await transfers.watch(self.gateway, self.chain, now=self.now)
 
     async def pump(self) -> None:

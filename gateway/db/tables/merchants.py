@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import Column, ForeignKey, Index, Table, text
 
-from gateway.db.columns import AddressColumn, Amount, Bytes, Count, EnumColumn, Flag, Identifier
+from gateway.db.columns import AddressColumn, Amount, BaseUnits, Bytes, Count, EnumColumn, Flag, Identifier
 from gateway.db.tables.base import (
     at,
     document,
@@ -147,6 +147,11 @@ payment_methods: Final = Table(
     Column("spender", AddressColumn, nullable=False),
     owner("customer_id", "customers", nullable=True),
     document("metadata"),
+    Column("allowance", BaseUnits, nullable=True),
+    Column("balance", BaseUnits, nullable=True),
+    Column("renewals_left", Count, nullable=True),
+    at("checked_at"),
+    at("warned_at"),
 )
 of_tenant(payment_methods)
 Index("ix_payment_methods_customer_id", payment_methods.c.customer_id, payment_methods.c.id)

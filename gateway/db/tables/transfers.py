@@ -66,6 +66,13 @@ transfer_cursors: Final = Table(
     Column("number", Amount, nullable=False),
 )
 
+wallet_cursors: Final = Table(
+    "wallet_cursors",
+    metadata,
+    Column("chain_id", Amount, primary_key=True, autoincrement=False),
+    Column("number", Amount, nullable=False),
+)
+
 token_transfers: Final = Table(
     "token_transfers",
     metadata,
