@@ -4,12 +4,13 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, TimeoutError, async_playwright  # noqa: A004
 
-from chain.local_node import LocalNode
+from chain.local_node import LOCAL_CHAIN_ID, LocalNode
 from tests.fixtures.chromium import launch_options
 from tests.web.person import BrowserWallet, equip, inspect
 from tests.web.shop import UNIT, Shop
@@ -85,6 +86,23 @@ class Person:
 
     async def agree(self) -> None:
         await self.page.get_by_role("button", name="Agree and").click()
+
+    async def at_consent(self, token: str = "USDC", **wanted: Any) -> Any:
+        """A session whose wallet is connected already; the page shows what it agrees to."""
+        session = await self.shop.session(customer_email="ada@example.com", **wanted)
+        address = self.shop.plain_token if token == "USDT" else self.shop.stage.token
+        body = {"address": self.wallet.address, "chain_id": LOCAL_CHAIN_ID, "token": address}
+        assert (await self.shop.post(f"{session['url']}/wallet", body)).status_code == 200
+        self.wallet.is_connected = True
+        await self.page.goto(session["url"])
+        return session
+
+    async def signed(self, token: str = "USDC", **wanted: Any) -> Any:
+        """A session whose wallet has signed; nothing was collected yet."""
+        session = await self.at_consent(token, **wanted)
+        await self.agree()
+        await self.sees("Thank you")
+        return session
 
     async def reopen(self) -> None:
         """Close the tab, and open its address in a new one."""

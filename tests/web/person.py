@@ -52,12 +52,16 @@ PROVIDER = """
 
 @dataclass
 class BrowserWallet:
-    """A wallet extension: it answers at once, or with the error that a test has put there for its next call."""
+    """A wallet extension: it answers at once, or with the error that a test has put there for its next call.
+
+    `breaks`: what it sends instead of an approval is refused by the chain.
+    """
 
     shop: Shop
     key: bytes
     chain_id: int = LOCAL_CHAIN_ID
     is_connected: bool = False
+    breaks: bool = False
     faults: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
     sent: list[dict[str, Any]] = field(default_factory=list)
@@ -109,11 +113,12 @@ class BrowserWallet:
 
     async def _send(self, transaction: dict[str, Any]) -> str:
         self.sent.append(transaction)
+        data = b"\xde\xad\xbe\xef" if self.breaks else bytes.fromhex(transaction["data"][2:])
         request = TransactionRequest(
             chain_id=LOCAL_CHAIN_ID,
-            nonce=await self.shop.chain.nonce(self.address, BlockTag.PENDING),
+            nonce=await self.shop.chain.nonce(self.address, BlockTag.LATEST),
             to=Address(transaction["to"].lower()),
-            data=bytes.fromhex(transaction["data"][2:]),
+            data=data,
             gas=100_000,
             fees=Fees(max_fee_per_gas=10 * 10**9, max_priority_fee_per_gas=10**9),
         )

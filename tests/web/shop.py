@@ -153,6 +153,15 @@ class Shop:
         async with httpx.AsyncClient(base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}) as client:
             return (await client.get(path)).json()
 
+    async def post(self, url: str, body: Any, **headers: str) -> httpx.Response:
+        """A post as a script of the page at `url` sends it."""
+        async with httpx.AsyncClient(headers=headers or {"Sec-Fetch-Site": "same-origin"}) as client:
+            return await client.post(url, json=body)
+
+    async def call(self, key: bytes, to: Address, data: bytes) -> None:
+        """Send a transaction from a wallet of a test."""
+        await Wallet(self.chain, DevelopmentSigner(key)).send(to, data)
+
     async def session(self, **wanted: Any) -> Any:
         """A checkout session for the monthly price of 10 USD."""
         return await self.made(

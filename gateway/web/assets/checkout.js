@@ -70,6 +70,8 @@ function show() {
   if (!list) return;
   const all = found();
   at("none").hidden = all.length > 0;
+  // What is there already keeps the focus.
+  if (list.childElementCount === all.length) return;
   list.replaceChildren(...all.map(({ info, provider }) => {
     const button = document.createElement("button");
     button.className = "go";
