@@ -190,6 +190,18 @@ class TestApprovals:
         await days(house, house.now, 1)
         assert await reminded(house, active) == []
 
+    async def test_ST_71_a_wallet_that_approved_and_is_empty_is_asked_no_more(self, house: House) -> None:
+        await settings(house, approvals=ApprovalSettings(reminder_days=(3,), action=OverdueAction.CANCEL))
+        active = await house.active(balance=UNITS, allowance=UNITS)
+        await house.renew(active)
+        start = house.now
+        house.chain.approve(factories.TOKEN, house.wallet(), 100 * UNITS)
+        await days(house, start, 1, 2)
+        assert (await house.intent(active)).reason.code == "insufficient_balance"
+        await days(house, start, 3, 4, 5)
+        assert await reminded(house, active) == []
+        assert (await house.subscription(active)).status is not Status.CANCELED
+
     async def test_ST_71_a_paused_subscription_is_not_reminded_and_nothing_happens_to_it(self, house: House) -> None:
         await settings(house, approvals=ApprovalSettings(reminder_days=(1,), action=OverdueAction.CANCEL))
         active = await self.refused(house)
