@@ -196,6 +196,14 @@ async def fill_events(conn: Connection) -> None:
     )
 
 
+def delivery_queries(conn: Connection) -> Mapping[str, Work]:
+    return {
+        "due deliveries": lambda: webhooks.claim_due(conn, now=f.NOW, limit=50, lease_until=LATER),
+        "held deliveries": lambda: webhooks.hold_endpoint(conn, f.ENDPOINT_ID, until=LATER),
+        "due mails": lambda: mails.claim_due(conn, now=f.NOW, limit=50, lease_until=LATER),
+    }
+
+
 def worker_queries(conn: Connection) -> Mapping[str, Work]:
     some = [f.numbered("sub", 7), f.numbered("sub", 8)]
     return {
@@ -206,9 +214,7 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
         "next due intents": lambda: charge_intents.due(
             conn, chain_id=f.CHAIN_ID, now=f.NOW, limit=50, after=f.charge_intent()
         ),
-        "due deliveries": lambda: webhooks.claim_due(conn, now=f.NOW, limit=50, lease_until=LATER),
-        "due mails": lambda: mails.claim_due(conn, now=f.NOW, limit=50, lease_until=LATER),
-        "held deliveries": lambda: webhooks.hold_endpoint(conn, f.ENDPOINT_ID, until=LATER),
+        **delivery_queries(conn),
         "subscriptions by id": lambda: subscriptions.load(conn, some, lock=True),
         "billed for items": lambda: billed.beyond(conn, [f.numbered("cus", 7)], [f.numbered("si", 7)], f.NOW),
         "owner of an item": lambda: subscriptions.owner_of_item(conn, f.SCOPE, f.numbered("si", 7)),

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy.engine import URL
 
 from chain.local_node import LocalNode
+from gateway import clock
 from gateway.db import mails
 from gateway.db.pages import PageRequest
 from gateway.domain.charge_intent import Status as IntentStatus
@@ -21,6 +22,8 @@ from gateway.domain.mail import Mail
 from gateway.domain.mail import Status as MailStatus
 from gateway.domain.settings import MailKind
 from gateway.failpoints import Failpoint
+from gateway.mail_post import FolderPost
+from gateway.services import mails as mail_service
 from tests import factories
 from tests.fixtures import postgres
 from tests.fixtures.postgres import aside
@@ -120,7 +123,9 @@ def postgres_town(  # noqa: PLR0917  (fixtures)
 
 
 async def receipts(town: Town, invoice_id: str) -> list[Mail]:
-    """Mails that tell of an invoice's payment."""
+    """Mails that tell of an invoice's payment, once the claim of a worker that died has ended."""
+    outbox = FolderPost(town.folder / "outbox")
+    await mail_service.deliver_due(town.gateway, outbox, now=clock.now() + mail_service.LEASE)
     async with town.gateway.books.read() as conn:
         newest = await mails.page(conn, PageRequest(scope=factories.SCOPE, limit=50))
     return [mail for mail in newest.items if mail.kind is MailKind.RECEIPT and mail.object_id == invoice_id]
