@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from gateway.domain.catalog import Scope
+from gateway.domain.catalog import PaymentMethod, Scope
 from gateway.domain.events import EventType
 from gateway.domain.invoice import BillingReason, Invoice
 from gateway.domain.settings import MailKind
@@ -41,6 +41,7 @@ _OF_EVENTS: Final[Mapping[EventType, MailKind]] = {
     EventType.INVOICE_WILL_BE_DUE: MailKind.INVOICE_REMINDER,
     EventType.INVOICE_OVERDUE: MailKind.INVOICE_REMINDER,
     EventType.INVOICE_PAID: MailKind.RECEIPT,
+    EventType.PAYMENT_METHOD_ALLOWANCE_RUNNING_OUT: MailKind.ALLOWANCE_RUNNING_OUT,
     EventType.SUBSCRIPTION_TRIAL_WILL_END: MailKind.TRIAL_ENDING,
     EventType.SUBSCRIPTION_DELETED: MailKind.CANCELED,
 }
@@ -98,6 +99,8 @@ def kind_of(event: EventType, value: object) -> MailKind | None:
         case Subscription():
             began = value.activated_at is not None or value.trial_start is not None
             return kind if began and not (kind is MailKind.TRIAL_ENDING and value.cancel_at_period_end) else None
+        case PaymentMethod():
+            return kind if value.customer_id is not None else None
         case _:
             return None
 

@@ -80,13 +80,17 @@ def _approval_needed(facts: Facts) -> Page:
 
 
 def _allowance_running_out(facts: Facts) -> Page:
-    say = facts.language
-    left = facts.details.get("payments_left")
+    say, wallet = facts.language, facts.about["erc20_allowance"]
+    rows = [
+        (say.say("allowance_running_out", "left"), wallet["renewals_left"]),
+        (say.say("receipt", "payer"), wallet["owner"]),
+        (say.say("receipt", "token"), wallet["symbol"] or wallet["token"]),
+    ]
     return Page(
         subject=say.say("allowance_running_out", "subject", merchant=facts.brand.name),
         heading=say.say("allowance_running_out", "heading"),
         paragraphs=say.paragraphs("allowance_running_out", merchant=facts.brand.name),
-        facts=[] if left is None else [(say.say("allowance_running_out", "left"), left)],
+        facts=[(label, str(value)) for label, value in rows if value is not None],
         button=_link(facts, "allowance_running_out", "button", facts.brand.update_url),
         links=_ways_out(facts),
     )

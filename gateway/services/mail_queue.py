@@ -12,7 +12,7 @@ from gateway.db import accounts, catalog, mails
 from gateway.db.engine import Connection
 from gateway.db.events import EventRecord
 from gateway.domain import mail as rules
-from gateway.domain.catalog import Scope
+from gateway.domain.catalog import PaymentMethod, Scope
 from gateway.domain.ids import new_id
 from gateway.domain.invoice import Invoice
 from gateway.domain.mail import Mail
@@ -28,7 +28,8 @@ class _Occasion:
     """An event that a customer is written about, and what it is about."""
 
     kind: MailKind
-    value: Invoice | Subscription
+    value: Invoice | Subscription | PaymentMethod
+    customer_id: str
     record: EventRecord
 
 
@@ -54,7 +55,7 @@ async def queue(
     wanted = [each for each in occasions if merchants[each.record.scope.account_id].settings.wants(each.kind)]
     if not wanted:
         return
-    customers = await catalog.load_customers(conn, sorted({each.value.customer_id for each in wanted}))
+    customers = await catalog.load_customers(conn, sorted({each.customer_id for each in wanted}))
     written = [
         Mail(
             id=new_id(_PREFIX, system_now),
@@ -64,11 +65,11 @@ async def queue(
             created_at=system_now,
             object_id=each.record.object_id,
             event_id=each.record.id,
-            customer_id=each.value.customer_id,
+            customer_id=each.customer_id,
             next_attempt_at=rules.first_attempt_at(each.record.type, each.value, system_now),
         )
         for each in wanted
-        if customers[each.value.customer_id].email is not None
+        if customers[each.customer_id].email is not None
     ]
     if written:
         await mails.add(conn, written)
@@ -97,10 +98,10 @@ async def tell_merchant(
 
 def _occasion(told: tuple[object, EventRecord]) -> _Occasion | None:
     value, record = told
-    if not isinstance(value, Invoice | Subscription):
+    if not isinstance(value, Invoice | Subscription | PaymentMethod) or value.customer_id is None:
         return None
     kind = rules.kind_of(record.type, value)
-    return None if kind is None else _Occasion(kind, value, record)
+    return None if kind is None else _Occasion(kind, value, value.customer_id, record)
 
 
 def _once_for_each(occasions: Sequence[_Occasion]) -> list[_Occasion]:

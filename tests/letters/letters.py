@@ -11,6 +11,7 @@ from email.utils import parseaddr
 from typing import Any
 
 from gateway.domain.branding import Branding, Locale
+from gateway.domain.catalog import Standing
 from gateway.domain.events import EventType
 from gateway.domain.mail import Mail
 from gateway.domain.period import to_unix
@@ -36,6 +37,7 @@ EVENTS = {
     MailKind.APPROVAL_NEEDED: EventType.INVOICE_PAYMENT_ACTION_REQUIRED,
     MailKind.RECEIPT: EventType.INVOICE_PAID,
     MailKind.TRIAL_ENDING: EventType.SUBSCRIPTION_TRIAL_WILL_END,
+    MailKind.ALLOWANCE_RUNNING_OUT: EventType.PAYMENT_METHOD_ALLOWANCE_RUNNING_OUT,
     MailKind.CANCELED: EventType.SUBSCRIPTION_DELETED,
 }
 
@@ -43,7 +45,10 @@ EVENTS = {
 def about(kind: MailKind, **changes: Any) -> dict[str, Any]:
     """The object that a mail of this kind is about, in the form of the API."""
     related = Related(prices={f.PRICE_ID: f.price()})
-    if kind in {MailKind.TRIAL_ENDING, MailKind.CANCELED}:
+    if kind is MailKind.ALLOWANCE_RUNNING_OUT:
+        standing = Standing(allowance=20_000_000, balance=5, renewals_left=2, checked_at=f.NOW, warned_at=f.NOW)
+        shown = json.loads(render.encode(f.payment_method(standing=standing), related))
+    elif kind in {MailKind.TRIAL_ENDING, MailKind.CANCELED}:
         subscription = f.subscription(
             trial_start=f.NOW, trial_end=f.NOW + timedelta(days=3), ended_at=f.NOW, canceled_at=f.NOW
         )

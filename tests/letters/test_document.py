@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from pypdf import PdfReader
-from tests.letters.letters import LOOKS, payment
 
 from gateway.domain.branding import Branding, Locale
 from gateway.domain.catalog import Scope
@@ -18,6 +17,7 @@ from gateway.letters.document import Sheet, render
 from gateway.letters.language import language
 from gateway.letters.page import brand_of
 from tests import factories as f
+from tests.letters.letters import LOOKS, payment
 
 LIVE = Scope(f.ACCOUNT_ID, livemode=True)
 VAT = TaxRate(id="txr_1", scope=LIVE, created_at=f.NOW, display_name="VAT", percentage_ppm=72_500, inclusive=False)

@@ -163,6 +163,12 @@ def test_ST_60_a_receipt_carries_what_is_needed_to_check_the_payment_on_the_chai
     assert "Paid from credit: USD -5.00" in text(message(paid_from_credit))
 
 
+def test_ST_67_an_allowance_that_runs_out_says_how_many_payments_it_still_covers() -> None:
+    written = text(message(facts(MailKind.ALLOWANCE_RUNNING_OUT)))
+    assert "Payments that are still covered: 2" in written
+    assert "https://almanac.example/pay" in written
+
+
 def test_ST_72_the_way_out_stands_in_what_is_written_about_trials_and_in_receipts() -> None:
     for kind in (MailKind.TRIAL_ENDING, MailKind.RECEIPT, MailKind.UPCOMING):
         assert "https://almanac.example/leave" in text(message(facts(kind)))

@@ -167,6 +167,16 @@ async def _cancel(house: House, subscription: Subscription, *, then: Exception |
             raise then
 
 
+async def test_ST_67_an_allowance_that_runs_out_is_told_once(house: House, post: Post) -> None:
+    await house.active(allowance=30_000_000)
+    await house.pump()
+    [told] = await written(house, MailKind.ALLOWANCE_RUNNING_OUT)
+    await deliver(house, post)
+    assert post.said(b"Payments that are still covered: 2")
+    await house.pump()
+    assert [mail.id for mail in await written(house, MailKind.ALLOWANCE_RUNNING_OUT)] == [told.id]
+
+
 async def test_the_end_of_a_subscription_is_confirmed(house: House, post: Post) -> None:
     subscription = await house.active()
     await _cancel(house, subscription)
