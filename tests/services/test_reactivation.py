@@ -190,6 +190,23 @@ async def test_switching_auto_advance_off_stops_a_draft_and_an_open_invoice(hous
     assert (await house.intent(active)).next_attempt_at == house.now + DAY
 
 
+async def test_ST_36_an_invoice_finalised_without_auto_advance_waits_for_somebody_to_pay_it(house: House) -> None:
+    active = await house.active()
+    await house.go_to(active.period_end)
+    draft = await house.invoice(active)
+    await change(house, draft.id, auto_advance=False)
+    async with house.gateway.books.write() as conn:
+        await invoices.finalize(
+            conn, house.gateway, scope=house.scope, invoice_id=draft.id, now=house.now, origin=house.origin
+        )
+    await house.pump()
+    waiting = await house.intent(active)
+    assert (waiting.reason.code, waiting.next_attempt_at, waiting.attempts) == ("awaiting_request", None, 0)
+    await change(house, draft.id, auto_advance=True)
+    await house.pump()
+    assert (await house.invoice(active)).status is InvoiceStatus.PAID
+
+
 async def test_a_draft_takes_a_description_and_metadata_and_an_open_invoice_only_metadata(house: House) -> None:
     active = await house.active(balance=PRICE_UNITS, allowance=100 * PRICE_UNITS)
     await house.go_to(active.period_end)

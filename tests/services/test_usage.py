@@ -1,5 +1,6 @@
 """Metered prices: usage of a period that is over, billed with the one that follows, within what the wallet allowed."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from gateway.domain.invoice import Status as InvoiceStatus
 from gateway.domain.metering import Aggregation, Meter
 from gateway.domain.money import AMOUNT_MAX
 from gateway.domain.subscription import Status, Subscription
-from gateway.services import invoices, previews, usage
+from gateway.services import billing, invoices, previews, usage
 from gateway.services import meters as services
 from gateway.services.items import NewItem
 from tests import factories
@@ -35,6 +36,10 @@ BOTH = [NewItem(price_id=factories.PRICE_ID), NewItem(price_id=USAGE)]
 
 @pytest.fixture
 async def house(books: Books) -> House:
+    return await counting(books)
+
+
+async def counting(books: Books) -> House:
     """A merchant who counts calls and charges 3 cents for each."""
     built = await House.build(books)
     meter = Meter(
@@ -182,6 +187,28 @@ async def test_ST_74_an_invoice_finalised_by_hand_fixes_its_usage(house: House) 
     assert (opened.total, opened.lines[0].quantity) == (12, 4)
     with pytest.raises(InvalidRequest):
         await tell(house, 7, at=active.period_end - HOUR)
+
+
+async def test_ST_74_an_event_that_is_being_told_of_is_waited_for(postgres_books: Books) -> None:
+    """On SQLite there is one writer anyway."""
+    house = await counting(postgres_books)
+    active = await metered(house)
+    await house.go_to(active.period_end)
+    house.now += HOUR
+    async with postgres_books.write() as conn:
+        await services.tell(
+            conn,
+            scope=house.scope,
+            event_name="call",
+            payload={"stripe_customer_id": factories.numbered("cus", 1), "value": "4"},
+            happened_at=active.period_end - HOUR,
+            system_now=house.now,
+        )
+        finalising = asyncio.create_task(billing.finalize_due(house.gateway, now=house.now))
+        await asyncio.sleep(0.5)
+        assert not finalising.done()
+    await finalising
+    assert (await house.invoice(active)).total == 12
 
 
 async def test_ST_74_usage_of_a_trial_is_free(house: House) -> None:
