@@ -79,18 +79,20 @@ def _items(change: Change, found: Mapping[str, Sequence[Billed]], terms: invoici
         parts = [part for part in found.get(item.id, ()) if part.end == s.period_end]
         for rate_ids, group in by_rates(parts).items():
             if amount := credit(group, as_of):
-                items.append(_item(change, item, amount, rate_ids))
+                items.append(_item(change, item, terms, amount, rate_ids))
     nets = invoicing.net_by_item(plan_change.with_terms(s, change.terms), terms, change.at)
     items += [
-        _item(change, item, amount, item.tax_rate_ids or change.terms.tax_rate_ids)
+        _item(change, item, terms, amount, item.tax_rate_ids or change.terms.tax_rate_ids)
         for item in change.new
         if (amount := debit(nets[item.id], s.period_start, s.period_end, as_of))
     ]
     return items
 
 
-def _item(change: Change, item: SubscriptionItem, amount: int, rate_ids: Sequence[str]) -> InvoiceItem:
-    s = change.subscription
+def _item(
+    change: Change, item: SubscriptionItem, terms: invoicing.Terms, amount: int, rate_ids: Sequence[str]
+) -> InvoiceItem:
+    s, name = change.subscription, terms.prices[item.price_id].nickname or item.price_id
     word = "Remaining" if amount > 0 else "Unused"
     return InvoiceItem(
         id=new_id("ii", change.at),
@@ -102,7 +104,7 @@ def _item(change: Change, item: SubscriptionItem, amount: int, rate_ids: Sequenc
         quantity=item.quantity,
         period_start=change.as_of,
         period_end=s.period_end,
-        description=f"{word} time on {item.quantity} x {item.price_id} after {change.as_of:%d %b %Y %H:%M:%S} UTC",
+        description=f"{word} time on {item.quantity} x {name} after {change.as_of:%d %b %Y %H:%M:%S} UTC",
         price_id=item.price_id,
         subscription_id=s.id,
         subscription_item_id=item.id,
