@@ -12,8 +12,8 @@ from tests.services.house import House
 
 PRICE_UNITS = 10_000_000
 STATEMENTS_PER_1000_MAX = 285
-"""Two batches of 500 in each of four phases, a look for every other duty in each round, and one at the wallets that paid.
-It may not grow unseen."""
+"""Two batches of 500 in each of four phases, a look for every other duty in each round, and one at the wallets that
+paid. It may not grow unseen."""
 
 
 async def _house_with(books: Books, count: int) -> tuple[House, crowd.Crowd]:
