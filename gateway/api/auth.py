@@ -17,11 +17,16 @@ _HEADER_LENGTH_MAX: Final = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Whose key it is, and what it opens."""
+    """Whose key it is, and what it opens.
+
+    Attributes:
+        is_public: it has a publishable key, which opens one object with that object's client secret (ST-11).
+    """
 
     account: Account
     scope: Scope
     key_id: str
+    is_public: bool = False
 
 
 def key_of(authorization: str | None) -> str:
@@ -54,12 +59,16 @@ def _basic_user(value: str) -> str:
     return user
 
 
-async def authenticate(conn: Connection, authorization: str | None, *, pepper: bytes, now: datetime) -> Caller:
+async def authenticate(
+    conn: Connection, authorization: str | None, *, pepper: bytes, now: datetime, public: bool = False
+) -> Caller:
     """Find the account that a key belongs to. What a key does not open looks the same whether it once did or never.
+
+    `public`: what is asked for may be opened by a publishable key, together with a client secret.
 
     Raises:
         AuthenticationFailed: no key, an unknown one, or one that is revoked or has expired.
-        PermissionDenied: a publishable or restricted key; they open nothing yet.
+        PermissionDenied: a restricted key, or a publishable one where a secret one is needed.
     """
     key = key_of(authorization)
     refused = AuthenticationFailed(f"Invalid API key provided: {shown(key)}", code="api_key_invalid")
@@ -73,8 +82,10 @@ async def authenticate(conn: Connection, authorization: str | None, *, pepper: b
         raise refused
     if stored.expires_at is not None and stored.expires_at <= now:
         raise AuthenticationFailed(f"Expired API key provided: {shown(key)}", code="api_key_expired")
-    if stored.kind != KeyKind.SECRET:
+    is_public = public and stored.kind == KeyKind.PUBLISHABLE
+    if stored.kind != KeyKind.SECRET and not is_public:
         raise PermissionDenied(
             f"This request needs a secret key (sk_…); {shown(key)} is not one.", code="secret_key_required"
         )
-    return Caller(account=account, scope=Scope(stored.account_id, stored.livemode), key_id=stored.id)
+    scope = Scope(stored.account_id, stored.livemode)
+    return Caller(account=account, scope=scope, key_id=stored.id, is_public=is_public)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any, Final
 
+from gateway.api.client_secrets import ClientSecret, RetrieveIntent, opened
 from gateway.api.endpoint import Call, Endpoint, Retrieve, reads, writes
 from gateway.api.fields import Hex, Id, PermitParams, permit, signature
 from gateway.api.forms import Params
@@ -21,8 +22,12 @@ _RINGS: Final = ("collection", "webhooks")
 
 
 class Confirm(Params, frozen=True, kw_only=True):
-    """The wallet's signature of the mandate, where it is missing, and a permit that saves it an approval."""
+    """The wallet's signature of the mandate, where it is missing, and a permit that saves it an approval.
 
+    With a publishable key, the intent's client secret as well.
+    """
+
+    client_secret: ClientSecret | None = None
     signature: Hex | None = None
     permit: PermitParams | None = None
 
@@ -33,10 +38,11 @@ class ListIntents(ListParams, frozen=True, kw_only=True):
     customer: Id | None = None
 
 
-async def _found(call: Call) -> ChargeIntent:
+async def _found(call: Call, client_secret: str | None) -> ChargeIntent:
     found = await charge_intents.get(call.conn, call.scope, call.id)
     if found is None:
         raise NotFound("charge_intent", call.id)
+    opened(call, "charge_intent", found.client_secret, client_secret)
     return found
 
 
@@ -44,7 +50,7 @@ async def _verify(call: Call, body: Confirm) -> None:
     """Check the signature against the chain, before anything is written."""
     if body.permit is not None and body.signature is None:
         raise InvalidRequest("A permit goes with a signature.", code="parameter_missing", param="signature")
-    intent = await _found(call)
+    intent = await _found(call, body.client_secret)
     if body.signature is not None:
         if intent.mandate_id is None:
             raise InvalidRequest(
@@ -54,9 +60,9 @@ async def _verify(call: Call, body: Confirm) -> None:
         await verify(call, intent.mandate_id, body.signature)
 
 
-async def _retrieve(call: Call, _: Retrieve) -> ChargeIntent:
+async def _retrieve(call: Call, query: RetrieveIntent) -> ChargeIntent:
     """Retrieve a charge intent."""
-    return await _found(call)
+    return await _found(call, query.client_secret)
 
 
 async def _listed(call: Call, query: ListIntents) -> Page[ChargeIntent]:
@@ -66,6 +72,7 @@ async def _listed(call: Call, query: ListIntents) -> Page[ChargeIntent]:
 
 async def _confirm(call: Call, body: Confirm) -> ChargeIntent:
     """Take the wallet's signature and try to collect now."""
+    await _found(call, body.client_secret)
     return await services.confirm(
         call.conn,
         call.gateway,
@@ -90,10 +97,13 @@ async def _cancel(call: Call, _: Retrieve) -> ChargeIntent:
     )
 
 
+_OPENED_BY_SECRET: Final = (RetrieveIntent, Confirm)
+
+
 def _routes(root: str, kind: str) -> tuple[Endpoint[Any], ...]:
     shape = payments.payment_intent if kind == "payment_intent" else payments.charge_intent
     routes: tuple[Endpoint[Any], ...] = (
-        reads(f"{root}/{{id:str}}", kind=kind, params=Retrieve, answer=ChargeIntentObject)(_retrieve),
+        reads(f"{root}/{{id:str}}", kind=kind, params=RetrieveIntent, answer=ChargeIntentObject)(_retrieve),
         reads(root, kind=kind, params=ListIntents, answer=ChargeIntentObject, is_list=True)(_listed),
         writes(
             f"{root}/{{id:str}}/confirm",
@@ -107,7 +117,7 @@ def _routes(root: str, kind: str) -> tuple[Endpoint[Any], ...]:
             _cancel
         ),
     )
-    return tuple(replace(route, shape=shape) for route in routes)
+    return tuple(replace(route, shape=shape, public=route.params in _OPENED_BY_SECRET) for route in routes)
 
 
 ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (

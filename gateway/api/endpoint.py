@@ -93,6 +93,7 @@ class Endpoint(Generic[P]):
         answer: shape of the answer, or of an entry of the list it answers with.
         before: what has to be asked of the outside world before the transaction; it sees a reading `Call`.
         rings: roles that may have something to do when it has committed.
+        public: a publishable key opens it too, with the client secret of its object (`gateway.api.client_secrets`).
     """
 
     methods: tuple[str, ...]
@@ -106,6 +107,7 @@ class Endpoint(Generic[P]):
     shape: Shape = render.render
     before: Callable[[Call, P], Awaitable[Any]] | None = None
     rings: Sequence[str] = ()
+    public: bool = False
 
     @property
     def summary(self) -> str:

@@ -1,6 +1,7 @@
 """How a request is served: who asks, what for, in one transaction, at most once, and what the answer looks like."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Final, cast
 
 import msgspec
@@ -9,8 +10,8 @@ from litestar.handlers import HTTPRouteHandler, route
 from litestar.types import Method
 
 from gateway import log
-from gateway.api import expand, forms, idempotency
-from gateway.api.auth import authenticate
+from gateway.api import client_secrets, expand, forms, idempotency
+from gateway.api.auth import Caller, authenticate
 from gateway.api.endpoint import Api, Call, Endpoint
 from gateway.api.pagination import list_of
 from gateway.api.related import related
@@ -63,13 +64,19 @@ def _path_of(endpoint: Endpoint[Any], request: AnyRequest) -> dict[str, str]:
 async def _serve_read(api: Api, endpoint: Endpoint[Any], request: AnyRequest) -> Response[bytes]:
     now = api.clock()
     async with api.gateway.books.read() as conn:
-        caller = await authenticate(conn, request.headers.get("authorization"), pepper=api.pepper, now=now)
+        caller = await _caller(conn, api, endpoint, request, now)
         path = _path_of(endpoint, request)
         params = forms.decode(endpoint.params, forms.read_form(request.scope["query_string"]), coerce=True)
+        client_secrets.refuse_expansion(caller, params)
         wanted = expand.plan(endpoint.kind, params.expand, of_list=endpoint.is_list)
         call = Call(api=api, conn=conn, caller=caller, path=path, now=now, request_id=_request_id())
         result = await endpoint.run(call, params)
         return _json(await _answer(call, endpoint, result, wanted, request.url.path))
+
+
+async def _caller(conn: Connection, api: Api, endpoint: Endpoint[Any], request: AnyRequest, now: datetime) -> Caller:
+    header = request.headers.get("authorization")
+    return await authenticate(conn, header, pepper=api.pepper, now=now, public=endpoint.public)
 
 
 def _request_id() -> str:
@@ -90,11 +97,14 @@ async def _tree_of(endpoint: Endpoint[Any], request: AnyRequest) -> tuple[forms.
 async def _serve_write(api: Api, endpoint: Endpoint[Any], request: AnyRequest) -> Response[bytes]:
     now = api.clock()
     async with api.gateway.books.read() as conn:
-        caller = await authenticate(conn, request.headers.get("authorization"), pepper=api.pepper, now=now)
+        caller = await _caller(conn, api, endpoint, request, now)
     path = _path_of(endpoint, request)
     key = idempotency.key_of(request.headers.get("idempotency-key"))
+    if caller.is_public:
+        key = None  # the stored answers are the merchant's
     tree, coerce = await _tree_of(endpoint, request)
     params = forms.decode(endpoint.params, tree, coerce=coerce)
+    client_secrets.refuse_expansion(caller, params)
     wanted = expand.plan(endpoint.kind, params.expand, of_list=False)
 
     def call_on(conn: Connection, prepared: Any = None) -> Call:

@@ -1,7 +1,9 @@
 """`/v1/setup_intents`: asking a wallet for a mandate without charging it."""
 
+from dataclasses import replace
 from typing import Any, Final
 
+from gateway.api.client_secrets import ClientSecret, RetrieveIntent, opened
 from gateway.api.endpoint import Call, Endpoint, Retrieve, reads, writes
 from gateway.api.fields import Hex, Id, Metadata, PermitParams, Text, metadata, permit, signature
 from gateway.api.forms import Params
@@ -29,8 +31,12 @@ class CreateSetupIntent(Params, frozen=True, kw_only=True):
 
 
 class ConfirmSetupIntent(Params, frozen=True, kw_only=True):
-    """What the setup intent waits for: the wallet, its signature, or nothing after it has allowed enough."""
+    """What the setup intent waits for: the wallet, its signature, or nothing after it has allowed enough.
 
+    With a publishable key, its client secret as well.
+    """
+
+    client_secret: ClientSecret | None = None
     payment_method: Id | None = None
     signature: Hex | None = None
     permit: PermitParams | None = None
@@ -43,10 +49,11 @@ class ListSetupIntents(ListParams, frozen=True, kw_only=True):
     subscription: Id | None = None
 
 
-async def _found(call: Call) -> SetupIntent:
+async def _found(call: Call, client_secret: str | None = None) -> SetupIntent:
     found = await setup_intents.get(call.conn, call.scope, call.id)
     if found is None:
         raise NotFound(_KIND, call.id)
+    opened(call, _KIND, found.client_secret, client_secret)
     return found
 
 
@@ -54,7 +61,7 @@ async def _verify(call: Call, body: ConfirmSetupIntent) -> None:
     """Check the signature against the chain, before anything is written."""
     if body.permit is not None and body.signature is None:
         raise InvalidRequest("A permit goes with a signature.", code="parameter_missing", param="signature")
-    intent = await _found(call)
+    intent = await _found(call, body.client_secret)
     if body.signature is None:
         return
     if intent.mandate_id is None:
@@ -83,10 +90,10 @@ async def create(call: Call, body: CreateSetupIntent) -> SetupIntent:
     )
 
 
-@reads("/v1/setup_intents/{id:str}", kind=_KIND, params=Retrieve, answer=SetupIntentObject)
-async def retrieve(call: Call, _: Retrieve) -> SetupIntent:
+@reads("/v1/setup_intents/{id:str}", kind=_KIND, params=RetrieveIntent, answer=SetupIntentObject)
+async def retrieve(call: Call, query: RetrieveIntent) -> SetupIntent:
     """Retrieve a setup intent."""
-    return await _found(call)
+    return await _found(call, query.client_secret)
 
 
 @reads("/v1/setup_intents", kind=_KIND, params=ListSetupIntents, answer=SetupIntentObject, is_list=True)
@@ -115,7 +122,7 @@ async def confirm(call: Call, body: ConfirmSetupIntent) -> SetupIntent:
         payment_method_id=body.payment_method,
         signature=signature(body.signature) if body.signature is not None else None,
         permit=permit(body.permit),
-        now=await _time(call),
+        now=await _time(call, body.client_secret),
         origin=call.origin,
     )
 
@@ -128,9 +135,15 @@ async def cancel(call: Call, _: Retrieve) -> SetupIntent:
     )
 
 
-async def _time(call: Call) -> Any:
-    found = await _found(call)
+async def _time(call: Call, client_secret: str | None = None) -> Any:
+    found = await _found(call, client_secret)
     return await times.of_clock(call.conn, found.test_clock_id, call.now)
 
 
-ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (create, retrieve, listed, confirm, cancel)
+ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
+    create,
+    replace(retrieve, public=True),
+    listed,
+    replace(confirm, public=True),
+    cancel,
+)

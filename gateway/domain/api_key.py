@@ -21,7 +21,10 @@ ENTROPY_BYTES: Final = 32
 
 
 class KeyKind(StrEnum):
-    """Secret keys may do everything in their account and mode; publishable and restricted keys are for later use."""
+    """Secret keys may do everything in their account and mode.
+
+    Publishable keys may see and confirm one intent with its client secret (ST-11); restricted keys are for later use.
+    """
 
     SECRET = "sk"  # noqa: S105 - a prefix
     PUBLISHABLE = "pk"
