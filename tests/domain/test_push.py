@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chain.primitives import Address, Transferred
-from gateway.domain import push, sending
+from gateway.domain import audit, push, sending
+from gateway.domain.charge import Status as ChargeStatus
 from gateway.domain.errors import IllegalTransition, InvalidRequest
 from gateway.domain.invoice import BillingReason, Invoice
 from gateway.domain.invoice import Status as InvoiceStatus
@@ -143,6 +144,26 @@ class TestThePayment:
             push.apply(payment, application, f.NOW)
         with pytest.raises(IllegalTransition):
             push.dismiss(payment, f.NOW)
+
+
+class TestTheAudit:
+    def findings(self, payment: push.PushPayment, collected: int, shown: int | None) -> list[str]:
+        charge = f.charge(status=ChargeStatus.SUCCEEDED, token_amount=collected, push_payment_id=payment.id)
+        place = (payment.block_number, payment.log_index)
+        transferred = {} if shown is None else {place: shown}
+        return [str(found.finding) for found in audit.wrong_pushes([payment], [charge], transferred)]
+
+    def test_a_payment_that_is_divided_whole_and_stands_on_the_chain_is_in_order(self) -> None:
+        payment = push_payment(status=Status.APPLIED, credited_token_amount=3_000_000)
+        assert self.findings(payment, 7_000_000, 10_000_000) == []
+
+    def test_units_that_went_nowhere_or_came_from_nowhere_are_found(self) -> None:
+        payment = push_payment(status=Status.APPLIED)
+        assert self.findings(payment, 9_999_999, 10_000_000) == ["divided_wrong"]
+
+    @pytest.mark.parametrize("shown", [None, 9_999_999])
+    def test_a_payment_that_the_chain_does_not_show_is_found(self, shown: int | None) -> None:
+        assert self.findings(push_payment(status=Status.APPLIED), 10_000_000, shown) == ["orphan_push"]
 
 
 class TestSendingInEveryStatus:

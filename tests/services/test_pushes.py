@@ -139,6 +139,7 @@ class TestRecognising:
         await push(house, amount, sender=STRANGER)
         await push(house, amount, sender=STRANGER)
         assert [payment.status for payment in await pushed(house)] == [PushStatus.APPLIED, PushStatus.UNMATCHED]
+        assert (await pushed(house))[1].reason.code == "invoice_closed"
         assert len(await settled(house)) == 1
         assert await in_the_books(house) == house.balance(factories.PAYEE)
 
