@@ -22,7 +22,7 @@ def body(**changes: Any) -> dict[str, Any]:
     }
 
 
-async def test_PM_16_a_session_has_an_id_and_a_page_that_nobody_can_guess(desk: Desk) -> None:
+async def test_PM_15_PM_16_C18_a_session_has_an_id_and_a_page_that_nobody_can_guess(desk: Desk) -> None:
     session = await desk.made("/v1/checkout/sessions", body())
     other = await desk.made("/v1/checkout/sessions", body())
     prefix = f"http://localhost/checkout/{session['id']}/"
