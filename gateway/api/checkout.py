@@ -10,8 +10,8 @@ from msgspec import Meta, Struct
 from gateway.api.endpoint import Call, Endpoint, Retrieve, reads, writes
 from gateway.api.fields import Id, Metadata, Text, Word, metadata
 from gateway.api.forms import Params
-from gateway.api.pagination import ListParams, UnixTime
-from gateway.db import checkout_sessions
+from gateway.api.pagination import LIMIT_DEFAULT, LIMIT_MAX, ListParams, UnixTime
+from gateway.db import catalog, checkout_sessions
 from gateway.db.pages import Page
 from gateway.domain import metadata as merchant_metadata
 from gateway.domain.checkout import KIND, CheckoutSession, CustomField, FieldKind, LineItem, Mode, Offer, Option, Status
@@ -22,7 +22,8 @@ from gateway.services import checkout as services
 from gateway.services import tax_rates, times
 from gateway.services.catalog import check_email
 from gateway.services.checkout import NewSession
-from gateway.wire.checkout import CheckoutSessionObject
+from gateway.wire.checkout import CheckoutSessionObject, LineItemObject, line_items
+from gateway.wire.related import Related
 
 _RINGS: Final = ("webhooks",)
 _KEY: Final = re.compile(r"[a-zA-Z0-9_-]{1,40}")
@@ -127,6 +128,12 @@ class CreateSession(Params, frozen=True, kw_only=True):
     payment_method_types: list[Literal["erc20_allowance"]] | None = None
     ui_mode: Literal["hosted", "hosted_page"] = "hosted"
     expires_at: UnixTime | None = None
+
+
+class ListItems(Params, frozen=True, kw_only=True):
+    """How many of the items, from the first on."""
+
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT
 
 
 class ListSessions(ListParams, frozen=True, kw_only=True):
@@ -309,6 +316,17 @@ async def listed(call: Call, query: ListSessions) -> Page[CheckoutSession]:
     )
 
 
+@reads("/v1/checkout/sessions/{id:str}/line_items", kind="item", params=ListItems, answer=LineItemObject, is_list=True)
+async def listed_items(call: Call, query: ListItems) -> Page[LineItemObject]:
+    """List what a checkout session sells, in its order; there are never more than a page holds."""
+    session = await checkout_sessions.get(call.conn, call.scope, call.id)
+    if session is None:
+        raise NotFound(KIND, call.id)
+    prices = await catalog.load_prices(call.conn, sorted({line.price_id for line in session.offer.lines}))
+    shown = line_items(session, Related(prices=prices))
+    return Page(shown[: query.limit], has_more=len(shown) > query.limit)
+
+
 @writes("/v1/checkout/sessions/{id:str}/expire", kind=KIND, params=Retrieve, answer=CheckoutSessionObject, rings=_RINGS)
 async def expire(call: Call, _: Retrieve) -> CheckoutSession:
     """End an open checkout session."""
@@ -319,4 +337,4 @@ async def expire(call: Call, _: Retrieve) -> CheckoutSession:
     )
 
 
-ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (create, retrieve, listed, expire)
+ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (create, retrieve, listed, listed_items, expire)

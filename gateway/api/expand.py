@@ -113,6 +113,7 @@ _FIELDS: Final[Mapping[str, Any]] = {
         "invoice_settings": {"default_payment_method": "payment_method"},
         "test_clock": "test_helpers.test_clock",
     },
+    "item": {"price": _PRICE},
     "checkout.session": {
         "customer": "customer",
         "invoice": "invoice",

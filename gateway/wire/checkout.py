@@ -137,6 +137,33 @@ class CheckoutSessionObject(Struct, frozen=True, kw_only=True):
     url: str | None
 
 
+class LineItemObject(Struct, frozen=True, kw_only=True):
+    """So many of a price, as they are called on the page; discounts and taxes are the session's."""
+
+    id: str
+    object: Literal["item"] = "item"
+    amount_subtotal: int
+    currency: str
+    description: str
+    price: catalog.PriceObject
+    quantity: int
+
+
+def line_items(value: CheckoutSession, related: Related) -> list[LineItemObject]:
+    """Render what a session sells; `related` has the prices."""
+    return [
+        LineItemObject(
+            id=f"{value.id.replace('cs_', 'li_')}_{index}",
+            amount_subtotal=line.amount,
+            currency=value.offer.currency,
+            description=line.description,
+            price=catalog.price(related.prices[line.price_id], related),
+            quantity=line.quantity,
+        )
+        for index, line in enumerate(value.offer.lines)
+    ]
+
+
 def page_path(session: CheckoutSession) -> str:
     """Path of the page; whoever knows it may act as the payer."""
     return f"/checkout/{session.id}/{session.token}"
