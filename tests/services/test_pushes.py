@@ -216,8 +216,9 @@ class TestTheChain:
 
     async def test_nothing_is_searched_while_no_invoice_was_ever_sent(self, house: House) -> None:
         await house.active()
-        before = house.chain.call_counts["logs_in_range"]
         await finalise(house)
+        before = house.chain.call_counts["logs_in_range"]
+        assert await push_services.watch(house.gateway, house.chain, now=house.now) == 0
         assert house.chain.call_counts["logs_in_range"] == before
 
     async def test_a_pull_is_no_push_whoever_made_it(self, house: House) -> None:
