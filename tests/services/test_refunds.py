@@ -174,8 +174,9 @@ async def test_what_is_final_cannot_be_canceled(house: House) -> None:
 
 async def test_nothing_is_searched_while_nothing_is_waited_for(house: House) -> None:
     await house.active()
-    before = house.chain.call_counts["logs_in_range"]
     await finalise(house)
+    before = house.chain.call_counts["logs_in_range"]
+    assert await transfers.watch(house.gateway, house.chain, now=house.now) == 0
     assert house.chain.call_counts["logs_in_range"] == before
 
 
