@@ -23,10 +23,12 @@ class _Found:
     blocks: int = 0
     events: int = 0
     differences: list[dict[str, Any]] = field(default_factory=list)
+    faults: int = 0
 
     def take(self, differences: Sequence[Difference], chain_id: int | None) -> None:
         """Add differences, of a chain or of the books themselves."""
         for difference in differences:
+            self.faults += difference.is_fault
             self.differences.append(
                 {
                     "finding": difference.finding.value,
@@ -46,7 +48,8 @@ def command(context: click.Context, *, chain_id: int | None, first: int | None, 
     """Read every event of the contract again and compare it with the books; status 1 if anything differs.
 
     Nothing is changed. Blocks that are not final or not settled yet are left out. The workers do the same behind the
-    newest blocks all the time, and stop charging on a chain where they find a difference.
+    newest blocks all the time, and stop charging on a chain where they find a difference. `unbilled` is none: somebody
+    collected a period by itself before it was billed.
     """
     config = prepared(context)
     if chain_id is not None and chain_id not in {chain.chain_id for chain in config.chains}:
@@ -60,8 +63,8 @@ def command(context: click.Context, *, chain_id: int | None, first: int | None, 
         click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
     else:
         _show(found)
-    if found.differences:
-        raise CommandFailed(f"{len(found.differences)} differences between books and chain: nothing was changed")
+    if found.faults:
+        raise CommandFailed(f"{found.faults} differences between books and chain: nothing was changed")
 
 
 async def _audit(config: Config, chain_id: int | None, first: int | None) -> _Found:
@@ -89,4 +92,4 @@ def _show(found: _Found) -> None:
             f"{name} {value}" for name, value in difference.items() if value is not None and name != "finding"
         )
         click.echo(f"{click.style(difference['finding'], fg='red')}: {facts}")
-    click.echo(f"{found.events} collections in {found.blocks} blocks, {len(found.differences)} differences")
+    click.echo(f"{found.events} collections in {found.blocks} blocks, {found.faults} differences")

@@ -5,7 +5,7 @@ each of them wants a person.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -28,6 +28,8 @@ class Finding(StrEnum):
     `unpaid`: all of an invoice was collected, and it is not paid. `unbacked`: an invoice is paid by nothing that moved.
     `orphan_refund`: a refund succeeded, and the chain shows no such transfer. `orphan_push`: the same of a payment that
     a customer sent. `divided_wrong`: what such a payment paid and credited is not what came.
+
+    `unbilled` is no fault: payees and payers may collect a period by themselves, and nothing was billed for it yet.
     """
 
     MISSING = "missing"
@@ -39,6 +41,7 @@ class Finding(StrEnum):
     ORPHAN_REFUND = "orphan_refund"
     ORPHAN_PUSH = "orphan_push"
     DIVIDED_WRONG = "divided_wrong"
+    UNBILLED = "unbilled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +52,20 @@ class Difference:
     object_id: str | None
     evidence: Mapping[str, Any]
 
+    @property
+    def is_fault(self) -> bool:
+        """Whether somebody has to look: anybody may collect early, and must not be able to stop a chain by that."""
+        return self.finding is not Finding.UNBILLED
+
 
 _COLLECTED: Final = ChargeStatus.SUCCEEDED
 
 
 def compare(
-    collected: Sequence[Charged], charges: Sequence[Charge], invoices: Mapping[str, Invoice]
+    collected: Sequence[Charged],
+    charges: Sequence[Charge],
+    invoices: Mapping[str, Invoice],
+    unbilled: Collection[LogPosition] = (),
 ) -> Iterator[Difference]:
     """Compare the same blocks on both sides: the events of our mandates, and the charges that were settled there.
 
@@ -62,13 +73,15 @@ def compare(
         collected: every `Charged` event of a mandate of ours.
         charges: every charge whose block is one of these, whatever its status; pushes are `wrong_pushes`' to judge.
         invoices: what those charges were for, by id.
+        unbilled: events that we have seen, and that pay nothing yet.
     """
     booked = [charge for charge in charges if charge.status is _COLLECTED and not charge.is_push]
     events = {_where(event.at): event for event in collected}
     known = Counter((charge.block_number, charge.log_index) for charge in booked)
     for event in collected:
         if (event.at.block_number, event.at.log_index) not in known:
-            yield Difference(finding=Finding.MISSING, object_id=None, evidence=_of_event(event))
+            finding = Finding.UNBILLED if event.at in unbilled else Finding.MISSING
+            yield Difference(finding=finding, object_id=None, evidence=_of_event(event))
     for charge in booked:
         found = events.get((charge.block_number or 0, charge.log_index or 0))
         if found is None or not _is_of(found, charge):

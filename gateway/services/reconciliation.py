@@ -5,18 +5,21 @@ chain disagree. `audit` is for people: all of it, from the first block.
 """
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from chain.errors import RpcRejected
 from chain.logs import TRANSFER, contract_logs, decode_logs, decode_token_logs
 from chain.port import ChainPort
-from chain.primitives import Charged, LogFilter, Transferred
-from gateway.db import audits, blocks, invoices, mandates
+from chain.primitives import Charged, LogFilter, LogPosition, MandateId, Transferred
+from gateway.db import audits, blocks, charge_intents, invoices, mandates
 from gateway.db.engine import Connection
 from gateway.domain import audit as domain
 from gateway.domain.audit import Difference
+from gateway.domain.charge import Charge
+from gateway.domain.charge_intent import Status as IntentStatus
+from gateway.domain.mandate import Mandate
 from gateway.domain.push import PushPayment
 from gateway.domain.refund import Refund
 from gateway.domain.refund import Status as RefundStatus
@@ -45,6 +48,11 @@ class Stretch:
     events: int
     differences: tuple[Difference, ...]
 
+    @property
+    def faults(self) -> tuple[Difference, ...]:
+        """Differences that somebody has to look into."""
+        return tuple(difference for difference in self.differences if difference.is_fault)
+
 
 async def step(gateway: Gateway, chain: ChainPort, *, patience: int = STEP_BLOCKS_MIN) -> int:
     """Audit the next stretch of settled blocks; a difference halts the chain. Returns how many blocks were in order.
@@ -68,11 +76,11 @@ async def step(gateway: Gateway, chain: ChainPort, *, patience: int = STEP_BLOCK
         return 0
     stretch = await _compared(gateway, chain, first, last)
     async with gateway.books.write() as conn:
-        if stretch.differences:
+        if stretch.faults:
             await blocks.halt(conn, chain.chain_id, _reason(stretch))
         else:
             await audits.advance(conn, chain.chain_id, was=was, number=stretch.last)
-    if stretch.differences:
+    if stretch.faults:
         _log.critical("chain halted: %s", _reason(stretch), extra={"chain_id": chain.chain_id})
         return 0
     return stretch.last - stretch.first + 1
@@ -122,14 +130,35 @@ async def _compared(gateway: Gateway, chain: ChainPort, first: int, last: int) -
         owed = await invoices.load(conn, sorted({charge.invoice_id for charge in booked})) if booked else {}
         returned = await audits.refunds_in(conn, chain.chain_id, first, last)
         sent = await audits.pushes_in(conn, chain.chain_id, first, last)
-    events = [event for event in collected if event.mandate_id in ours]
-    differences = list(domain.compare(events, booked, owed))
+        events = [event for event in collected if event.mandate_id in ours]
+        early = await _unbilled(conn, chain.chain_id, ours, events, booked)
+    differences = list(domain.compare(events, booked, owed, early))
     succeeded = [refund for refund in returned if refund.status is RefundStatus.SUCCEEDED]
     if succeeded or sent:
         transferred = await _transferred(chain, [*succeeded, *sent])
         differences += domain.orphan_refunds(succeeded, transferred)
         differences += domain.wrong_pushes(sent, booked, transferred)
     return Stretch(chain_id=chain.chain_id, first=first, last=last, events=len(events), differences=tuple(differences))
+
+
+async def _unbilled(
+    conn: Connection,
+    chain_id: int,
+    ours: Mapping[MandateId, Mandate],
+    events: Sequence[Charged],
+    booked: Sequence[Charge],
+) -> set[LogPosition]:
+    """Events that are settled in our index, and for whose periods no intent has succeeded: attempts will find them."""
+    known = {(charge.block_number, charge.log_index) for charge in booked}
+    loose = [event for event in events if (event.at.block_number, event.at.log_index) not in known]
+    if not loose:
+        return set()
+    seen = await blocks.find_charged(conn, chain_id, [(event.mandate_id, event.period) for event in loose])
+    settled = {log.event.at for log in seen.values() if log.settled_at is not None}
+    periods = [(ours[event.mandate_id].id, event.period) for event in loose]
+    intents = await charge_intents.by_mandate_periods(conn, periods)
+    paid = {key for key, intent in intents.items() if intent.status is IntentStatus.SUCCEEDED}
+    return {e.at for e, key in zip(loose, periods, strict=True) if e.at in settled and key not in paid}
 
 
 async def _collected(gateway: Gateway, chain: ChainPort, first: int, last: int) -> tuple[int, list[Charged]]:
@@ -156,6 +185,6 @@ async def _transferred(chain: ChainPort, moved: Sequence[Refund | PushPayment]) 
 
 
 def _reason(stretch: Stretch) -> str:
-    told = "; ".join(f"{d.finding} {dict(d.evidence)}" for d in stretch.differences[:SHOWN_MAX])
-    count = len(stretch.differences)
+    told = "; ".join(f"{d.finding} {dict(d.evidence)}" for d in stretch.faults[:SHOWN_MAX])
+    count = len(stretch.faults)
     return f"books and chain differ {count} times in blocks {stretch.first} to {stretch.last}: {told}"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from chain import mandates as contract
 from chain.primitives import ChargeItem, RawLog
@@ -152,6 +152,33 @@ class TestStep:
         assert await reconciliation.step(house.gateway, house.chain, patience=1) == 0
         async with house.gateway.books.read() as conn:
             assert "orphan" in ((await blocks.cursor(conn, house.chain.chain_id)).halted_reason or "")
+
+
+async def test_a_payee_who_collects_early_stops_no_chain(house: House) -> None:
+    active = await house.active()
+    mandate = await house.mandate(active)
+    house.chain.mine(timestamp=int(active.period_end.timestamp()) + 1)
+    house.chain.execute(factories.PAYEE, contract.charge_data(ChargeItem(mandate.onchain_id, 2, PRICE_UNITS)))
+    house.chain.mine(3)
+    await house.watch()
+    assert [d.finding for d in await audited(house)] == [Finding.UNBILLED]
+    assert await reconciliation.step(house.gateway, house.chain, patience=1) > 0
+    await house.go_to(active.period_end)
+    assert [d.finding for d in await audited(house)] == [Finding.UNBILLED], "billed, and not attempted yet"
+    await house.go_to(house.now + house.gateway.finalization_delay)
+    assert await audited(house) == []
+
+
+async def test_an_event_that_was_never_seen_is_missing_though_its_period_is_unpaid(house: House) -> None:
+    active = await house.active()
+    mandate = await house.mandate(active)
+    house.chain.mine(timestamp=int(active.period_end.timestamp()) + 1)
+    house.chain.execute(factories.PAYEE, contract.charge_data(ChargeItem(mandate.onchain_id, 2, PRICE_UNITS)))
+    house.chain.mine(3)
+    await house.watch()
+    async with house.gateway.books.write() as conn:
+        await conn.execute(delete(schema.chain_logs).where(schema.chain_logs.c.period == 2))
+    assert [d.finding for d in await audited(house)] == [Finding.MISSING]
 
 
 async def test_a_collection_by_the_payee_before_it_was_billed_is_seen_when_it_is(house: House) -> None:
