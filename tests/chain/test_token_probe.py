@@ -86,6 +86,32 @@ async def test_a_fault_is_seen(
     assert found in seen(report, what)[1]
 
 
+@pytest.mark.parametrize(
+    ("decimals", "verdict", "found"),
+    [
+        (0, Verdict.WARNING, "0 is unusual"),
+        (2, Verdict.WARNING, "2 is unusual"),
+        (18, Verdict.FINE, "18"),
+        (24, Verdict.WARNING, "24: a mandate can name at most 79,228 whole tokens a period"),
+    ],
+)
+async def test_odd_decimals_are_told_with_what_they_mean(
+    chain: JsonRpcChain,
+    inspection: Inspection,
+    administrator: Administrator,
+    setter: Setter,
+    *,
+    decimals: int,
+    verdict: Verdict,
+    found: str,
+) -> None:
+    token = await setter.counting(administrator.deploy("TestUSDC"), decimals)
+    report = await probe(chain, inspection, token)
+    assert seen(report, "decimals")[0] is verdict
+    assert found in seen(report, "decimals")[1]
+    assert seen(report, "pull")[0] is Verdict.FINE
+
+
 async def test_a_token_that_answers_false_is_unfit(
     chain: JsonRpcChain, inspection: Inspection, administrator: Administrator
 ) -> None:
