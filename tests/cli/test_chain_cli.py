@@ -39,7 +39,10 @@ def _contract(node: LocalNode) -> Address:
     return asyncio.run(stage())
 
 
-def write(desk: Desk, work: Callable[[Connection], Coroutine[None, None, None]]) -> None:
+Work = Callable[[Connection], Coroutine[None, None, None]]
+
+
+def write(desk: Desk, work: Work) -> None:
     """Change the books of the folder."""
 
     async def run() -> None:
@@ -53,14 +56,29 @@ def write(desk: Desk, work: Callable[[Connection], Coroutine[None, None, None]])
     asyncio.run(run())
 
 
-async def indexed(conn: Connection) -> None:
-    """The index stands on block 1, which is final."""
-    await blocks.append(conn, LOCAL_CHAIN_ID, [f.header(0), f.header(1)], [])
-    await blocks.set_final(conn, LOCAL_CHAIN_ID, 1)
+def indexed(desk: Desk) -> Work:
+    """The index stands on the node's own block 1, which is final."""
+
+    async def work(conn: Connection) -> None:
+        async with JsonRpcChain([desk.node.url], chain_id=LOCAL_CHAIN_ID) as chain:
+            headers = [header for header in await chain.headers([0, 1]) if header is not None]
+        await blocks.append(conn, LOCAL_CHAIN_ID, headers, [])
+        await blocks.set_final(conn, LOCAL_CHAIN_ID, 1)
+
+    return work
 
 
-async def halted(conn: Connection) -> None:
-    await indexed(conn)
+def halted(desk: Desk) -> Work:
+    """The same, with reasons to stop for the chain and for a lane."""
+
+    async def work(conn: Connection) -> None:
+        await indexed(desk)(conn)
+        await _halt(conn)
+
+    return work
+
+
+async def _halt(conn: Connection) -> None:
     await blocks.halt(conn, LOCAL_CHAIN_ID, "block 1 was final with another hash")
     await transactions.open_lane(conn, LOCAL_CHAIN_ID, SIGNER, 3)
     await transactions.halt_lane(conn, LOCAL_CHAIN_ID, SIGNER, "nonce 2 was used by a transaction that is not ours")
@@ -73,7 +91,7 @@ def test_status_of_a_chain_that_is_not_followed_yet(desk: Desk) -> None:
 
 
 def test_status_names_what_is_halted_and_why(desk: Desk) -> None:
-    write(desk, halted)
+    write(desk, halted(desk))
     shown = desk.dues("chain", "status")
     assert shown.returncode == 1
     assert "halted: block 1 was final with another hash" in shown.stdout
@@ -82,21 +100,21 @@ def test_status_names_what_is_halted_and_why(desk: Desk) -> None:
 
 
 def test_status_for_machines(desk: Desk) -> None:
-    write(desk, halted)
+    write(desk, halted(desk))
     (chain,) = json.loads(desk.dues("chain", "status", "--json").stdout)
     assert (chain["indexed"], chain["final"], chain["halted"]) == (1, 1, "block 1 was final with another hash")
     assert chain["lanes"][0]["next_nonce"] == 3
 
 
 def test_status_shows_the_books_when_the_node_is_away(desk: Desk) -> None:
-    write(desk, indexed)
+    write(desk, indexed(desk))
     desk.node.stop()
     shown = desk.dues("chain", "status")
     assert shown.stdout.startswith("chain 31337: indexed block 1, final 1, node at no answer (")
 
 
 def test_resume_takes_every_halt_of_the_chain_back(desk: Desk) -> None:
-    write(desk, halted)
+    write(desk, halted(desk))
     resumed = desk.dues("chain", "resume", "31337", "--yes")
     assert (resumed.returncode, resumed.stderr) == (0, "")
     assert resumed.stdout.endswith("chain 31337 goes on\n")
@@ -104,10 +122,23 @@ def test_resume_takes_every_halt_of_the_chain_back(desk: Desk) -> None:
 
 
 def test_resume_asks_and_changes_nothing_when_nobody_is_there(desk: Desk) -> None:
-    write(desk, halted)
+    write(desk, halted(desk))
     refused = desk.dues("chain", "resume", "31337")
     assert refused.returncode == 1
     assert refused.stderr.startswith("dues: nobody is there to be asked: pass --yes")
+    assert desk.dues("chain", "status").returncode == 1
+
+
+def test_resume_refuses_where_none_of_the_blocks_we_know_is_left(desk: Desk) -> None:
+    async def another_chain(conn: Connection) -> None:
+        await blocks.append(conn, LOCAL_CHAIN_ID, [f.header(0), f.header(1)], [])
+        await blocks.set_final(conn, LOCAL_CHAIN_ID, 1)
+        await _halt(conn)
+
+    write(desk, another_chain)
+    refused = desk.dues("chain", "resume", "31337", "--yes")
+    assert refused.returncode == 1
+    assert "restore the database from a backup" in refused.stderr
     assert desk.dues("chain", "status").returncode == 1
 
 
@@ -130,7 +161,7 @@ def test_a_chain_that_is_not_configured_is_one_precise_error(
 
 
 def test_an_audit_of_books_that_agree(desk: Desk) -> None:
-    write(desk, indexed)
+    write(desk, indexed(desk))
     audited = desk.dues("audit")
     assert audited.returncode == 0
     assert audited.stdout == "0 collections in 2 blocks, 0 differences\n"
@@ -138,7 +169,7 @@ def test_an_audit_of_books_that_agree(desk: Desk) -> None:
 
 def test_an_audit_names_every_difference_and_ends_with_status_1(desk: Desk) -> None:
     async def tampered(conn: Connection) -> None:
-        await indexed(conn)
+        await indexed(desk)(conn)
         await keep_merchant(conn)
         charge = f.charge(
             status=ChargeStatus.SUCCEEDED, transaction_hash=f.some_hash(1), block_number=1, log_index=4,

@@ -69,7 +69,7 @@ def test_PM_04_other_codes_are_refused(code: str) -> None:
 
 
 def test_FR_13_three_retries_a_day_apart_and_then_none() -> None:
-    planned = [RetryPolicy().next_attempt_at(attempts, NOW) for attempts in range(1, 6)]
+    planned = [RetryPolicy().next_attempt_at(attempts, NOW, since=NOW) for attempts in range(1, 6)]
     assert planned == [NOW + timedelta(days=1)] * 3 + [None, None]
 
 
