@@ -109,7 +109,8 @@ async def settle(gateway: Gateway, *, chain_id: int, now: datetime, limit: int =
     Returns how many events and charges were settled; 0 means that there is nothing left.
     """
     async with gateway.books.write() as conn:
-        cursor = await blocks.cursor(conn, chain_id)
+        # Under the cursor's lock: two workers that settle one event would book its money twice.
+        cursor = await blocks.cursor(conn, chain_id, lock=True)
         if cursor.final_number is None or cursor.halted_reason is not None:
             return 0
         logs = await blocks.unsettled(conn, chain_id, up_to_number=cursor.final_number, limit=limit)
