@@ -33,7 +33,6 @@ contract DuesMandates is Administered, TypedData {
     uint256 private constant START_PAST_MAX = 3660 days;
     /// The longest trial.
     uint256 private constant START_FUTURE_MAX = 731 days;
-
     /// Stands for the plan's amount where an item names none.
     uint256 private constant FULL_AMOUNT = type(uint256).max;
     uint256 private constant BPS = 10_000;
