@@ -17,7 +17,8 @@ import pytest
 from chain.local_node import LocalNode
 from gateway.domain.charge_intent import Status as IntentStatus
 from tests.faults.weather import Weather
-from tests.workers.town import ForkServer, Town
+from tests.workers.forks import ForkServer
+from tests.workers.town import Town
 
 SEEDS = int(os.environ.get("DUES_FAULT_SEEDS", "3"))
 SHARE = 0.2

@@ -27,7 +27,8 @@ from gateway.services import mails as mail_service
 from tests import factories
 from tests.fixtures import postgres
 from tests.fixtures.postgres import aside
-from tests.workers.town import ForkServer, Town
+from tests.workers.forks import ForkServer
+from tests.workers.town import Town
 
 GWEI = 10**9
 

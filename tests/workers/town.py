@@ -8,12 +8,11 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +57,7 @@ from gateway.services.gateway import Gateway
 from gateway.services.items import NewItem
 from gateway.services.recording import Origin
 from tests import factories
+from tests.workers.forks import ForkServer
 
 SECRET = signatures.new_secret(bytes(range(32)))
 PATIENCE_SECONDS = 40.0
@@ -97,46 +97,6 @@ currency = "usd"
 chain_id = 31337
 development_key = "{key}"
 """
-
-
-class ForkServer:
-    """Worker processes on demand; see `tests.workers.fork_server`."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.workers.fork_server"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    async def start(self, config: Path, log: Path, failpoint: str = "") -> int:
-        """Begin a life, and return its process id."""
-        answer = await self._order(do="start", config=str(config), log=str(log), failpoint=failpoint)
-        return int(answer["pid"])
-
-    async def wait(self, pid: int, seconds: float) -> int | None:
-        """How a life ended; None when it has not."""
-        status: int | None = (await self._order(do="wait", pid=pid, seconds=seconds))["status"]
-        return status
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
-
-    async def _order(self, **order: Any) -> dict[str, Any]:
-        return await asyncio.to_thread(self._ask, json.dumps(order))
-
-    def _ask(self, line: str) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
 
 
 @dataclass
@@ -238,16 +198,16 @@ class Town:
 
     async def recover(self, config: Path | None = None, *, lives: int = 1) -> None:
         """Let workers live until the clock has arrived and everybody was told, then end them politely."""
+        begun = self._begun()
         pids = [await self.live(config=config) for _ in range(lives)]
         try:
+            await self.until(partial(self._have_begun, begun + lives), "the workers take signals")
             await self.until(self.is_at_rest, "the gateway comes to rest")
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGTERM)
             statuses = [await self.forks.wait(pid, 15) for pid in pids]
-        # One that found nothing left to do may be told to end before it has its signal handler.
-        polite = all(status in {0, -signal.SIGTERM} for status in statuses)
-        assert polite, f"SIGTERM ended the workers with {statuses}: {self.log_tail()}"
+        assert statuses == [0] * lives, f"SIGTERM ended the workers with {statuses}: {self.log_tail()}"
 
     async def until(self, condition: Callable[[], Any], what: str) -> None:
         try:
@@ -267,6 +227,14 @@ class Town:
             # Enough for the events of a month; older ones were looked at when their month ended.
             owed = await webhooks.deliveries_of(conn, factories.SCOPE, endpoint_id=factories.ENDPOINT_ID, limit=200)
         return not flying and all(delivery.next_attempt_at is None for delivery in owed)
+
+    def _begun(self) -> int:
+        """How many lives have said that they serve; from then on SIGTERM ends them politely."""
+        log = self.folder / "worker.log"
+        return log.read_text().count("worker started") if log.exists() else 0
+
+    async def _have_begun(self, count: int) -> bool:
+        return self._begun() >= count
 
     def log_tail(self) -> str:
         log = self.folder / "worker.log"
