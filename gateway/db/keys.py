@@ -3,20 +3,22 @@
 `IN (?, ?, …)` would be another statement for each number of keys and ends at the databases' limits of parameters.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import (
     Column,
     ColumnElement,
     FromClause,
     FunctionElement,
-    Integer,
     Join,
     Table,
+    Text,
     bindparam,
     column,
     func,
+    literal_column,
     select,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -96,25 +98,22 @@ def as_table(conn: AsyncConnection, name: str, **columns: tuple[TypeEngine[Any],
         arrays = [bindparam(None, list(values), ArrayParameter(kind), unique=True) for kind, values in columns.values()]
         names = [column(label, kind) for label, (kind, _) in columns.items()]
         return func.unnest(*arrays).table_valued(*names, name=name).render_derived()
-    items = [bindparam(None, list(values), ArrayParameter(kind), unique=True) for kind, values in columns.values()]
-    return _zipped(name, list(columns), [kind for kind, _ in columns.values()], items, conn)
+    return _rows_of_json(conn, name, columns)
 
 
-def _zipped(
-    name: str, labels: Sequence[str], kinds: Sequence[TypeEngine[Any]], items: Sequence[Any], conn: AsyncConnection
+def _rows_of_json(
+    conn: AsyncConnection, name: str, columns: Mapping[str, tuple[TypeEngine[Any], Sequence[Any]]]
 ) -> FromClause:
-    tables = [
-        func.json_each(item).table_valued(
-            column("key", Integer), column("value", plain(kind, conn.dialect)), name=label
-        )
-        for label, kind, item in zip(labels, kinds, items, strict=True)
+    """One JSON list of rows. A list for each column would have to be joined by position: a scan of it for every row."""
+    converters = [kind.dialect_impl(conn.dialect).bind_processor(conn.dialect) for kind, _ in columns.values()]
+    converted = [
+        values if convert is None else [convert(value) for value in values]
+        for convert, (_, values) in zip(converters, columns.values(), strict=True)
     ]
-    first = tables[0]
-    joined: Any = first
-    for table in tables[1:]:
-        joined = joined.join(table, table.c.key == first.c.key)
-    return (
-        select(*(table.c.value.label(label) for label, table in zip(labels, tables, strict=True)))
-        .select_from(joined)
-        .subquery(name)
-    )
+    blob = msgspec.json.encode(list(zip(*converted, strict=True))).decode()
+    listed = func.json_each(bindparam(None, blob, Text(), unique=True)).table_valued("value", name=f"{name}_rows")
+    fields = [
+        func.json_extract(listed.c.value, literal_column(f"'$[{place}]'"), type_=plain(kind, conn.dialect)).label(label)
+        for place, (label, (kind, _)) in enumerate(columns.items())
+    ]
+    return select(*fields).select_from(listed).subquery(name)
