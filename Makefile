@@ -18,6 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INPUTS := pyproject.toml package.json package-lock.json Makefile
 FULL := $(VENV)/.installed-full
 SANDBOX := $(VENV)/.installed-sandbox
+CONFORMANCE := $(VENV)/conformance
 
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
@@ -118,6 +119,17 @@ openapi-check: $(FULL) ## whether docs/openapi.json is what the API says
 unit: $(FULL) ## pytest alone; TESTS=tests/domain ARGS='-k clock' narrow it
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS) $(TESTS)
 
+$(CONFORMANCE)/.installed: requirements-conformance.lock | $(BIN)/python
+	@echo "Making the environment of dj-stripe, which wants an older SDK …"
+	@$(PYTHON) -m venv $(CONFORMANCE)
+	@$(CONFORMANCE)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements-conformance.lock
+	@touch $@
+
+.PHONY: conformance
+conformance: $(FULL) $(CONFORMANCE)/.installed ## the unmodified SDKs in Python and Node and dj-stripe against the API; the fields we share with them
+	@DUES_CONFORMANCE_PYTHON="$(CURDIR)/$(CONFORMANCE)/bin/python" $(BIN)/pytest $(ARGS) tests/conformance
+	@$(BIN)/python -m tests.conformance.coverage
+
 .PHONY: faults
 faults: $(FULL) ## more of what can go wrong: bad weather on the RPC by SEEDS=50 seeds (half an hour)
 	@DUES_FAULT_SEEDS=$(SEEDS) $(BIN)/pytest -s $(ARGS) tests/faults
@@ -156,6 +168,8 @@ lock: $(FULL) ## resolve the dependencies of pyproject.toml anew
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header $(ARGS) "$$@" pyproject.toml --output-file "$$file" || exit 1; \
 	done
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header $(ARGS) requirements-conformance.in --output-file requirements-conformance.lock
 
 .PHONY: clean
 clean: ## remove everything that was installed or generated here

@@ -68,9 +68,10 @@ _LOADERS: Final[Mapping[str, _Load]] = {
     "test_helpers.test_clock": _of_caller(test_clocks.load),
 }
 
-_PRICE: Final = {"product": "product"}
+_PRICE: Final = {"currency_options": {}, "product": "product", "tiers": {}}
 _ITEM: Final = {"price": _PRICE, "plan": _PRICE}
 _LINE: Final = {
+    "discounts": {},
     "price": _PRICE,
     "plan": _PRICE,
     "subscription": "subscription",
@@ -98,7 +99,7 @@ _FIELDS: Final[Mapping[str, Any]] = {
     "webhook_endpoint": {},
     "test_helpers.test_clock": {},
     "tax_rate": {},
-    "coupon": {},
+    "coupon": {"applies_to": {}},
     "promotion_code": {"customer": "customer", "promotion": {"coupon": "coupon"}},
     "customer_balance_transaction": {"customer": "customer", "invoice": "invoice"},
     "invoiceitem": {
@@ -110,7 +111,9 @@ _FIELDS: Final[Mapping[str, Any]] = {
     },
     "customer": {
         "default_payment_method": "payment_method",
+        "default_source": {},
         "invoice_settings": {"default_payment_method": "payment_method"},
+        "sources": {},
         "test_clock": "test_helpers.test_clock",
     },
     "item": {"price": _PRICE},
@@ -167,6 +170,7 @@ _FIELDS: Final[Mapping[str, Any]] = {
     "charge_intent": _INTENT,
     "payment_intent": _INTENT,
     "charge": {
+        "balance_transaction": {},
         "charge_intent": "charge_intent",
         "customer": "customer",
         "invoice": "invoice",
@@ -176,13 +180,16 @@ _FIELDS: Final[Mapping[str, Any]] = {
     },
     "push_payment": {"customer": "customer", "test_clock": "test_helpers.test_clock"},
     "refund": {
+        "balance_transaction": {},
         "charge": "charge",
         "charge_intent": "charge_intent",
         "customer": "customer",
         "payment_intent": "payment_intent",
     },
 }
-"""By kind: a text names the kind of object an id stands for, a map is something that is embedded anyway."""
+"""By kind: a text names the kind of object an id stands for, a map is something that is embedded anyway, or that an
+SDK's users expand by habit and that is always empty here (`sources`, `balance_transaction`): asking for it is no error.
+"""
 
 
 @dataclass(slots=True)

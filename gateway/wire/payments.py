@@ -145,6 +145,7 @@ class ChargeObject(Struct, frozen=True, kw_only=True):
     amount: int
     amount_captured: int
     amount_refunded: int
+    balance_transaction: None = None
     captured: bool
     charge_intent: str
     created: int

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -35,8 +36,8 @@ class Desk:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, books: Books) -> AsyncIterator["Desk"]:
-        house = await House.build(books)
+    async def opened(cls, books: Books, *, now: datetime = factories.NOW) -> AsyncIterator["Desk"]:
+        house = await House.build(books, now=now)
         rung: list[str] = []
 
         async def wake(role: str) -> None:

@@ -8,7 +8,7 @@ import stripe
 from chain.checksum import checksum
 from gateway.domain.subscription import Status, Subscription
 from tests.api.desk import Desk
-from tests.api.test_stripe_sdk import Shop, listening
+from tests.conformance.shop import Shop, listening
 from tests.services.test_reactivation import PRICE_UNITS, other_wallet, paused_owing, top_up, unpaid
 
 MISSING = "in_00000000000000000000000000"

@@ -8,7 +8,7 @@ import stripe
 
 from tests import factories
 from tests.api.desk import Desk
-from tests.api.test_stripe_sdk import Shop, listening
+from tests.conformance.shop import Shop, listening
 from tests.services.house import signer
 
 ROOT = "/v1/billing/meters"

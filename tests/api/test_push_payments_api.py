@@ -7,7 +7,7 @@ import pytest
 from chain.checksum import checksum
 from tests import factories as f
 from tests.api.desk import Desk
-from tests.api.test_stripe_sdk import Shop, listening
+from tests.conformance.shop import Shop, listening
 from tests.services.pushing import STRANGER, push
 
 SENT = {"collection_method": "send_invoice", "days_until_due": 14}

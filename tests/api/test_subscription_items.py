@@ -7,7 +7,7 @@ from gateway.db import catalog
 from gateway.domain.period import Interval, IntervalUnit, to_unix
 from tests import factories
 from tests.api.desk import Desk
-from tests.api.test_stripe_sdk import WALLET, Shop, listening
+from tests.conformance.shop import WALLET, Shop, listening
 
 SMALL, LARGE, YEARLY = "price_small", "price_large", "price_yearly"
 HALF = timedelta(days=14)

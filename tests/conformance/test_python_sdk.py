@@ -1,61 +1,16 @@
 """The official `stripe` package, unmodified, against a really listening server: change one URL."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import stripe
-import uvicorn
 
 from gateway.domain.api_key import KeyKind
 from tests import factories
 from tests.api.desk import Desk
+from tests.conformance.shop import WALLET, Shop
 from tests.services.house import signer
-
-T = TypeVar("T")
-WALLET = signer(7)
-
-
-@dataclass
-class Shop:
-    """A merchant's server: the SDK with another URL, called from a thread as it would be."""
-
-    desk: Desk
-    url: str
-
-    def client(self, key: str | None = None) -> Any:
-        return stripe.StripeClient(key or self.desk.key, base_addresses={"api": self.url}, max_network_retries=0).v1
-
-    async def call(self, use: Callable[[Any], T], key: str | None = None) -> T:
-        return await asyncio.to_thread(use, self.client(key))
-
-
-@contextlib.asynccontextmanager
-async def listening(desk: Desk) -> AsyncIterator[str]:
-    config = uvicorn.Config(desk.app, host="127.0.0.1", port=0, log_config=None, lifespan="on", ws="none")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    await serving
-
-
-@pytest.fixture
-async def shop(desk: Desk) -> AsyncIterator[Shop]:
-    async with listening(desk) as url:
-        yield Shop(desk, url)
-
-
-@pytest.fixture
-async def small_shop(small_desk: Desk) -> AsyncIterator[Shop]:
-    async with listening(small_desk) as url:
-        yield Shop(small_desk, url)
 
 
 async def test_MX_14_MX_15_ST_09_SX_23_C02_the_main_flow_up_to_the_wallet(shop: Shop) -> None:

@@ -2,7 +2,7 @@
 
 from tests import factories
 from tests.api.desk import Desk
-from tests.api.test_stripe_sdk import WALLET, Shop, listening
+from tests.conformance.shop import WALLET, Shop, listening
 
 
 async def test_what_changes_an_invoice_is_made_with_the_sdk(small_desk: Desk) -> None:

@@ -1,23 +1,14 @@
 """Checkout sessions by the official `stripe` package, unmodified."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 import stripe
 
 from tests import factories
-from tests.api.desk import Desk
-from tests.api.test_stripe_sdk import Shop, listening
+from tests.conformance.shop import Shop
 
 
-@pytest.fixture
-async def shop(small_desk: Desk) -> AsyncIterator[Shop]:
-    async with listening(small_desk) as url:
-        yield Shop(small_desk, url)
-
-
-async def test_MX_13_PM_16_the_sdk_makes_finds_lists_and_ends_sessions(shop: Shop) -> None:
-    made = await shop.call(
+async def test_MX_13_PM_16_the_sdk_makes_finds_lists_and_ends_sessions(small_shop: Shop) -> None:
+    made = await small_shop.call(
         lambda c: c.checkout.sessions.create(
             {
                 "mode": "subscription",
@@ -34,16 +25,16 @@ async def test_MX_13_PM_16_the_sdk_makes_finds_lists_and_ends_sessions(shop: Sho
     assert isinstance(made, stripe.checkout.Session)
     assert (made.status, made.payment_status, made.metadata["cart"]) == ("open", "unpaid", "7")
     assert made.url.startswith("http://localhost/checkout/")
-    found = await shop.call(lambda c: c.checkout.sessions.retrieve(made.id, {"expand": ["subscription"]}))
+    found = await small_shop.call(lambda c: c.checkout.sessions.retrieve(made.id, {"expand": ["subscription"]}))
     assert (found.id, found.subscription) == (made.id, None)
-    [item] = (await shop.call(lambda c: c.checkout.sessions.line_items.list(made.id))).data
+    [item] = (await small_shop.call(lambda c: c.checkout.sessions.line_items.list(made.id))).data
     assert (item.quantity, item.amount_subtotal, item.price.id) == (2, 2000, factories.PRICE_ID)
-    [listed] = (await shop.call(lambda c: c.checkout.sessions.list({"status": "open"}))).data
+    [listed] = (await small_shop.call(lambda c: c.checkout.sessions.list({"status": "open"}))).data
     assert listed.id == made.id
-    ended = await shop.call(lambda c: c.checkout.sessions.expire(made.id))
+    ended = await small_shop.call(lambda c: c.checkout.sessions.expire(made.id))
     assert (ended.status, ended.url) == ("expired", None)
     with pytest.raises(stripe.InvalidRequestError) as refused:
-        await shop.call(lambda c: c.checkout.sessions.expire(made.id))
+        await small_shop.call(lambda c: c.checkout.sessions.expire(made.id))
     assert refused.value.code == "checkout_session_unexpected_state"
     with pytest.raises(stripe.InvalidRequestError, match="No such checkout"):
-        await shop.call(lambda c: c.checkout.sessions.line_items.list("cs_none"))
+        await small_shop.call(lambda c: c.checkout.sessions.line_items.list("cs_none"))
