@@ -30,6 +30,8 @@ _READ_ERRORS: Final = (400, 401, 403, 404, 500, 503)
 
 Document = dict[str, Any]
 
+_SECURITY: Final[list[Document]] = [{"bearer": []}, {"basic": []}]
+
 
 def document(endpoints: Sequence[Endpoint[Any]] = ENDPOINTS, *, server: str = "/") -> Document:
     """Describe the endpoints; equal code gives equal documents."""
@@ -52,13 +54,18 @@ def document(endpoints: Sequence[Endpoint[Any]] = ENDPOINTS, *, server: str = "/
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": server}],
-        "security": [{"bearer": []}, {"basic": []}],
+        "security": _SECURITY,
         "paths": paths,
         "components": {
             "schemas": {name: components[name] for name in sorted(components)},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "A secret key: sk_test_… or sk_live_…"},
                 "basic": {"type": "http", "scheme": "basic", "description": "The secret key as user, no password."},
+                "publishable": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A publishable key (pk_test_… or pk_live_…) with the client secret of the object.",
+                },
             },
         },
     }
@@ -93,6 +100,8 @@ def _operation(endpoint: Endpoint[Any], refs: dict[Any, Any]) -> Document:
             },
         },
     }
+    if endpoint.public:
+        described["security"] = [*_SECURITY, {"publishable": []}]
     if not in_query:
         described["requestBody"] = {
             "required": _has_required(endpoint.params),
