@@ -3,25 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.db.engine import Books
 from gateway.domain.catalog import Scope
 from tests import factories as f
 from tests.api.desk import Desk
-from tests.basics import (
-    CHARGE_ID,
-    CLOCK_ID,
-    CUSTOMER_ID,
-    INTENT_ID,
-    INVOICE_ID,
-    ITEM_ID,
-    LINE_ID,
-    MANDATE_ID,
-    PAYMENT_METHOD_ID,
-    PRICE_ID,
-    PRODUCT_ID,
-    SETUP_ID,
-    SUBSCRIPTION_ID,
-)
 from tests.happenings import push_payment
 from tests.keeping import keep
 
@@ -44,102 +28,101 @@ class Estate:
         return f"{MARK}-{self.scope.account_id.replace('_', '-')}-{mode}"
 
 
-def _id_of(sample: str, number: int) -> str:
-    return f.numbered(sample.partition("_")[0], number)
+_PREFIXES: Final = {
+    "customer": "cus",
+    "product": "prod",
+    "price": "price",
+    "payment_method": "pm",
+    "mandate": "mandate",
+    "subscription": "sub",
+    "subscription_item": "si",
+    "setup_intent": "seti",
+    "invoice": "in",
+    "charge_intent": "ci",
+    "payment_intent": "ci",
+    "charge": "ch",
+    "test_clock": "clock",
+    "refund": "re",
+    "push_payment": "push",
+    "checkout_session": "cs",
+    "webhook_endpoint": "we",
+}
 
 
 async def build(desk: Desk, scope: Scope, key: str, number: int) -> Estate:
     """Fill the books of one merchant in one mode; `number` keeps the ids of estates apart."""
-    estate = Estate(scope=scope, key=key, ids={})
-    await _keep_rows(desk.house.gateway.books, estate, number)
+    ids = {kind: f.numbered(prefix, number) for kind, prefix in _PREFIXES.items()}
+    ids["other_price"] = f.numbered("price", 1_000 + number)
+    estate = Estate(scope=scope, key=key, ids=ids)
+    async with desk.house.gateway.books.write() as conn:
+        await keep(conn, *_goods(estate, number), *_life(estate, number), *_money(estate, number))
     await _make_rest(desk, estate)
     return estate
 
 
-async def _keep_rows(books: Books, estate: Estate, number: int) -> None:
-    scope, mark = estate.scope, estate.mark
-    new = {
-        sample: _id_of(sample, number)
-        for sample in (CUSTOMER_ID, PRODUCT_ID, PRICE_ID, PAYMENT_METHOD_ID, MANDATE_ID, SUBSCRIPTION_ID, ITEM_ID)
-    }
-    new |= {
-        sample: _id_of(sample, number) for sample in (INVOICE_ID, LINE_ID, INTENT_ID, CHARGE_ID, SETUP_ID, CLOCK_ID)
-    }
-    person: dict[str, Any] = {"scope": scope, "customer_id": new[CUSTOMER_ID]}
-    life = person | {"subscription_id": new[SUBSCRIPTION_ID]}
-    wallet = {"payment_method_id": new[PAYMENT_METHOD_ID], "mandate_id": new[MANDATE_ID]}
-    item = f.subscription_item(id=new[ITEM_ID], price_id=new[PRICE_ID])
-    line = f.invoice_line(id=new[LINE_ID], price_id=new[PRICE_ID], subscription_item_id=new[ITEM_ID], description=mark)
-    paid = {"charge_intent_id": new[INTENT_ID], "charge_id": new[CHARGE_ID]}
-    refund, push, session = (f.numbered(prefix, number) for prefix in ("re", "push", "cs"))
-    other_price = f.numbered("price", 1_000 + number)
-    endpoint, owner = f.numbered("we", number), f.some_address(number)
-    async with books.write() as conn:
-        await keep(
-            conn,
-            f.clock(id=new[CLOCK_ID], scope=scope, name=mark),
-            f.customer(
-                id=new[CUSTOMER_ID],
-                scope=scope,
-                email=f"{mark.lower()}@example.com",
-                name=mark,
-                default_payment_method_id=new[PAYMENT_METHOD_ID],
-            ),
-            f.product(id=new[PRODUCT_ID], scope=scope, name=mark),
-            f.price(id=new[PRICE_ID], scope=scope, product_id=new[PRODUCT_ID], lookup_key=mark),
-            f.price(id=other_price, scope=scope, product_id=new[PRODUCT_ID]),
-            f.payment_method(id=new[PAYMENT_METHOD_ID], owner=owner, metadata={"mark": mark}, **person),
-            f.mandate(
-                id=new[MANDATE_ID],
-                onchain_id=f.some_mandate_id(number),
-                payment_method_id=new[PAYMENT_METHOD_ID],
-                **life,
-            ),
-            f.active_subscription(
-                id=new[SUBSCRIPTION_ID],
-                items=(item,),
-                latest_invoice_id=new[INVOICE_ID],
-                description=mark,
-                **person,
-                **wallet,
-            ),
-            f.setup_intent(id=new[SETUP_ID], client_secret=mark, **life, **wallet),
-            f.invoice(id=new[INVOICE_ID], lines=(line,), charge_intent_id=new[INTENT_ID], description=mark, **life),
-            f.charge_intent(id=new[INTENT_ID], invoice_id=new[INVOICE_ID], client_secret=mark, **life, **wallet),
-            f.charge(
-                id=new[CHARGE_ID],
-                charge_intent_id=new[INTENT_ID],
-                invoice_id=new[INVOICE_ID],
-                payment_method_id=new[PAYMENT_METHOD_ID],
-                **life,
-            ),
-            f.refund(id=refund, metadata={"mark": mark}, **person, **paid),
-            push_payment(id=push, log_index=number, **person),
-            f.checkout_session(id=session, scope=scope, token=mark, customer_id=new[CUSTOMER_ID]),
-            f.webhook_endpoint(id=endpoint, scope=scope, description=mark),
-        )
-    estate.ids.update(
-        {
-            "customer": new[CUSTOMER_ID],
-            "product": new[PRODUCT_ID],
-            "price": new[PRICE_ID],
-            "other_price": other_price,
-            "payment_method": new[PAYMENT_METHOD_ID],
-            "mandate": new[MANDATE_ID],
-            "subscription": new[SUBSCRIPTION_ID],
-            "subscription_item": new[ITEM_ID],
-            "setup_intent": new[SETUP_ID],
-            "invoice": new[INVOICE_ID],
-            "charge_intent": new[INTENT_ID],
-            "payment_intent": new[INTENT_ID],
-            "charge": new[CHARGE_ID],
-            "test_clock": new[CLOCK_ID],
-            "refund": refund,
-            "push_payment": push,
-            "checkout_session": session,
-            "webhook_endpoint": endpoint,
-        }
+def _goods(estate: Estate, number: int) -> list[object]:
+    """Who buys, what is sold, and who listens."""
+    ids, mark, tenant = estate.ids, estate.mark, {"scope": estate.scope}
+    method, product = ids["payment_method"], ids["product"]
+    owner, email = f.some_address(number), f"{mark.lower()}@example.com"
+    return [
+        f.clock(id=ids["test_clock"], name=mark, **tenant),
+        f.customer(id=ids["customer"], email=email, name=mark, default_payment_method_id=method, **tenant),
+        f.product(id=product, name=mark, **tenant),
+        f.price(id=ids["price"], product_id=product, lookup_key=mark, **tenant),
+        f.price(id=ids["other_price"], product_id=product, **tenant),
+        f.payment_method(id=method, owner=owner, customer_id=ids["customer"], metadata={"mark": mark}, **tenant),
+        f.checkout_session(id=ids["checkout_session"], token=mark, customer_id=ids["customer"], **tenant),
+        f.webhook_endpoint(id=ids["webhook_endpoint"], description=mark, **tenant),
+    ]
+
+
+def _life(estate: Estate, number: int) -> list[object]:
+    """A subscription with its mandate."""
+    ids, mark = estate.ids, estate.mark
+    person: dict[str, Any] = {"scope": estate.scope, "customer_id": ids["customer"]}
+    wallet = {"payment_method_id": ids["payment_method"]}
+    life = {"subscription_id": ids["subscription"]}
+    item = f.subscription_item(id=ids["subscription_item"], price_id=ids["price"])
+    return [
+        f.mandate(id=ids["mandate"], onchain_id=f.some_mandate_id(number), **wallet, **life, **person),
+        f.active_subscription(
+            id=ids["subscription"],
+            items=(item,),
+            latest_invoice_id=ids["invoice"],
+            description=mark,
+            mandate_id=ids["mandate"],
+            **wallet,
+            **person,
+        ),
+        f.setup_intent(
+            id=ids["setup_intent"], client_secret=mark, mandate_id=ids["mandate"], **wallet, **life, **person
+        ),
+    ]
+
+
+def _money(estate: Estate, number: int) -> list[object]:
+    """What is owed, tried, paid back, and pushed."""
+    ids, mark = estate.ids, estate.mark
+    person: dict[str, Any] = {"scope": estate.scope, "customer_id": ids["customer"]}
+    life = {"subscription_id": ids["subscription"], **person}
+    wallet = {"payment_method_id": ids["payment_method"]}
+    intent, of_invoice = {"charge_intent_id": ids["charge_intent"]}, {"invoice_id": ids["invoice"]}
+    line = f.invoice_line(
+        id=f.numbered("il", number),
+        price_id=ids["price"],
+        subscription_item_id=ids["subscription_item"],
+        description=mark,
     )
+    return [
+        f.invoice(id=ids["invoice"], lines=(line,), description=mark, **intent, **life),
+        f.charge_intent(
+            id=ids["charge_intent"], client_secret=mark, mandate_id=ids["mandate"], **of_invoice, **wallet, **life
+        ),
+        f.charge(id=ids["charge"], **intent, **of_invoice, **wallet, **life),
+        f.refund(id=ids["refund"], charge_id=ids["charge"], metadata={"mark": mark}, **intent, **person),
+        push_payment(id=ids["push_payment"], log_index=number, **person),
+    ]
 
 
 async def _make_rest(desk: Desk, estate: Estate) -> None:
