@@ -7,7 +7,7 @@ import pytest
 from gateway.db import events, idempotency, invoices, transactions
 from gateway.db.engine import Books
 from gateway.db.errors import ConstraintBroken
-from gateway.domain import charge_intent, invoice
+from gateway.domain import charge, charge_intent, invoice
 from gateway.domain.catalog import Scope
 from tests import factories as f
 from tests.db.parts import draft, planned
@@ -61,6 +61,26 @@ async def test_a_canceled_intent_leaves_its_period_to_another(shop: Books) -> No
             f.invoice(period_index=2, **SECOND),
             f.charge_intent(id=f.numbered("ci", 2), invoice_id=SECOND["id"]),
         )
+
+
+async def test_a_period_of_a_mandate_is_collected_once(shop: Books) -> None:
+    await store(shop, f.charge_intent(), charge_of(1, charge.Status.SUCCEEDED))
+    # Another period, and the same terms on another chain, are other money.
+    await store(shop, charge_of(2, charge.Status.SUCCEEDED, mandate_period=2))
+    await store(shop, charge_of(3, charge.Status.SUCCEEDED, chain_id=1))
+    with pytest.raises(ConstraintBroken) as broken:
+        await store(shop, charge_of(4, charge.Status.SUCCEEDED))
+    assert broken.value.constraint == "uq_charges_period"
+
+
+@pytest.mark.parametrize("status", [s for s in charge.Status if s is not charge.Status.SUCCEEDED])
+async def test_attempts_that_collected_nothing_leave_the_period_free(shop: Books, status: charge.Status) -> None:
+    await store(shop, f.charge_intent(), charge_of(1, status), charge_of(2, status))
+    await store(shop, charge_of(3, charge.Status.SUCCEEDED))
+
+
+def charge_of(number: int, status: charge.Status, **changes: Any) -> charge.Charge:
+    return f.charge(id=f.numbered("ch", number), status=status, **changes)
 
 
 async def test_intents_without_a_mandate_do_not_stand_in_each_others_way(shop: Books) -> None:

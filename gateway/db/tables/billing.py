@@ -352,3 +352,12 @@ Index("ix_charges_customer_id", charges.c.customer_id, charges.c.id)
 Index("ix_charges_charge_intent_id", charges.c.charge_intent_id, charges.c.id)
 partial("ix_charges_block", charges, "chain_id", "block_number", where="block_number IS NOT NULL")
 partial("ix_charges_pending", charges, "transaction_id", where="status = 'pending'")
+partial(
+    "uq_charges_period",
+    charges,
+    "chain_id",
+    "onchain_mandate_id",
+    "mandate_period",
+    where="status = 'succeeded' AND onchain_mandate_id IS NOT NULL",
+    unique=True,
+)
