@@ -129,7 +129,7 @@ async def test_a_canceled_refund_cannot_be_canceled_again(paid: Desk) -> None:
 
 async def test_a_charge_says_how_much_of_it_went_back(paid: Desk) -> None:
     async with paid.house.gateway.books.write() as conn:
-        await keep(conn, replace(PAID, id=f.numbered("ch", 3), amount_refunded=1000))
+        await keep(conn, replace(PAID, id=f.numbered("ch", 3), mandate_period=2, amount_refunded=1000))
     whole = (await paid.get(f"/v1/charges/{f.numbered('ch', 3)}")).json()
     none = (await paid.get(f"/v1/charges/{PAID.id}")).json()
     assert (whole["refunded"], whole["amount_refunded"]) == (True, 1000)

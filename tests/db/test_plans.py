@@ -111,6 +111,7 @@ async def fill(books: Books) -> None:
                     id=f.numbered("ch", n),
                     status=ChargeStatus.SUCCEEDED,
                     charge_intent_id=f.numbered("ci", n),
+                    mandate_period=n,
                     invoice_id=draft.id,
                     **ids,
                 ),
