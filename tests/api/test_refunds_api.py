@@ -88,7 +88,7 @@ BAD = [
     ("reason", {"charge": PAID.id, "reason": "boredom"}, "parameter_invalid", "reason"),
     ("metadata", {"charge": PAID.id, "metadata": {"a": "x" * 501}}, "invalid_metadata", "metadata[a]"),
     ("unknown", {"charge": PAID.id, "reverse_transfer": True}, "parameter_unknown", "reverse_transfer"),
-    ("expand", {"charge": PAID.id, "expand": ["balance_transaction"]}, "expand_unknown", "expand[0]"),
+    ("expand", {"charge": PAID.id, "expand": ["transfer_reversal"]}, "expand_unknown", "expand[0]"),
 ]  # fmt: skip
 
 
