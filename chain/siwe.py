@@ -232,19 +232,26 @@ def digest(text: str) -> bytes:
     return keccak256(b"\x19Ethereum Signed Message:\n" + str(len(raw)).encode() + raw)
 
 
+def is_signed_by_key(message: SiweMessage, signature: bytes) -> bool:
+    """Whether the key of a message's account signed it; that counts on every chain."""
+    counted = signature
+    if signature[64:] in (b"\x00", b"\x01"):
+        # Some wallets count the recovery byte from 0.
+        counted = signature[:64] + bytes([signature[64] + 27])
+    return eip712.recover(digest(message.text), counted) == message.account
+
+
 async def is_signed(chain: ChainPort, message: SiweMessage, signature: bytes) -> bool:
-    """Whether the account of a message signed it: with its key, or by its code's word (ERC-1271).
+    """Whether the account of a message signed it: with its key, or by the word of its code on `chain` (ERC-1271).
+
+    A contract's word counts on its own chain alone: somebody else may hold the same address on another one.
 
     Raises:
         RpcUnavailable, RpcRejected: the key did not sign, and the node could not be asked about the code.
     """
-    hashed = digest(message.text)
-    if signature[64:] in (b"\x00", b"\x01"):
-        # Some wallets count the recovery byte from 0.
-        counted = signature[:64] + bytes([signature[64] + 27])
-        if eip712.recover(hashed, counted) == message.account:
-            return True
-    return await eip712.verify_signature(chain, message.account, hashed, signature)
+    if is_signed_by_key(message, signature):
+        return True
+    return await eip712.verify_signature(chain, message.account, digest(message.text), signature)
 
 
 def instant(text: str) -> datetime:

@@ -25,7 +25,9 @@ _SECRET_LENGTH_MIN: Final = 8  # shorter values ("dues", "0") would blank out or
 
 _API_KEY: Final = re.compile(r"\b([prs]k_(?:test|live)_)[A-Za-z0-9]{8,}")
 _WEBHOOK_SECRET: Final = re.compile(r"\b(whsec_)[A-Za-z0-9+/=_-]{8,}")
-_PAGE_TOKEN: Final = re.compile(r"(/(?:checkout|i)/[a-z0-9_]+/)[A-Za-z0-9_-]{8,}")
+_PAGE_TOKEN: Final = re.compile(
+    r"(/(?:(?:checkout|i)/[a-z0-9_]+|customer/auth/link|customer/session)/)[A-Za-z0-9_-]{8,}"
+)
 _URL_CREDENTIALS: Final = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^/@\s'\"]*@")
 _HEX32: Final = re.compile(r"(?P<before>\b(?:hash|block|transaction|tx|digest)s?[ =:]+)?\b(?:0x)?[0-9a-fA-F]{64}\b")
 _SIGNED_BYTES: Final = re.compile(r"\b0x[0-9a-fA-F]{200,}\b")

@@ -190,7 +190,8 @@ def _clocks(bench: Bench) -> _Steps:
 
 def _maintenance(bench: Bench) -> _Steps:
     async def purge() -> int:
-        return await housekeeping.forget_answers(bench.gateway, now=bench.clock())
+        forgotten = await housekeeping.forget_answers(bench.gateway, now=bench.clock())
+        return forgotten + await housekeeping.forget_sign_ins(bench.gateway, now=bench.clock())
 
     yield f"{MAINTENANCE} idempotency keys", _every(PURGE_EVERY, bench.clock, purge), False
     for chain_id, chain in bench.chains.items():

@@ -13,6 +13,7 @@ from gateway.db.tables import (
     mails,
     merchants,
     metering,
+    portals,
     pricing,
     pushes,
     setups,
@@ -41,6 +42,9 @@ charges = billing.charges
 
 setup_intents = setups.setup_intents
 checkout_sessions = checkouts.checkout_sessions
+sign_in_tickets = portals.sign_in_tickets
+portal_sessions = portals.portal_sessions
+portal_configurations = portals.portal_configurations
 refunds = transfers.refunds
 transfer_cursors = transfers.transfer_cursors
 wallet_cursors = transfers.wallet_cursors

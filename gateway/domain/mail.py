@@ -12,6 +12,7 @@ from typing import Final
 from gateway.domain.catalog import PaymentMethod, Scope
 from gateway.domain.events import EventType
 from gateway.domain.invoice import BillingReason, Invoice
+from gateway.domain.portal import LINK_LIFE
 from gateway.domain.settings import MailKind
 from gateway.domain.subscription import Subscription
 from gateway.domain.transition import Action
@@ -29,6 +30,7 @@ _LIFETIMES: Final[Mapping[MailKind, timedelta]] = {
     MailKind.UPCOMING: timedelta(days=1),
     MailKind.TRIAL_ENDING: timedelta(days=1),
     MailKind.RECEIPT: timedelta(days=14),
+    MailKind.SIGN_IN: LINK_LIFE,
 }
 """How long a mail is worth sending: what is said of the future is soon wrong, a receipt stays true."""
 

@@ -38,7 +38,7 @@ class OverdueAction(StrEnum):
 
 
 class MailKind(StrEnum):
-    """Mails that a merchant may switch on or off."""
+    """Mails that a merchant may switch on or off; `sign_in` alone is its reader's to ask for."""
 
     UPCOMING = "upcoming"
     PAYMENT_FAILED = "payment_failed"
@@ -50,6 +50,7 @@ class MailKind(StrEnum):
     INVOICE_REMINDER = "invoice_reminder"
     CANCELED = "canceled"
     ENDPOINT_DISABLED = "endpoint_disabled"
+    SIGN_IN = "sign_in"
 
 
 def _within(value: int, low: int, high: int, param: str) -> None:

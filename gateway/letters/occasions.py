@@ -202,6 +202,17 @@ def _endpoint_disabled(facts: Facts) -> Page:
     )
 
 
+def _sign_in(facts: Facts) -> Page:
+    say, words = facts.language, {"merchant": facts.brand.name}
+    return Page(
+        subject=say.say("sign_in", "subject", **words),
+        heading=say.say("sign_in", "heading", **words),
+        paragraphs=say.paragraphs("sign_in", **words),
+        button=_link(facts, "sign_in", "button", facts.details["url"]),
+        notes=[say.say("sign_in", "not_you")],
+    )
+
+
 def _words(facts: Facts, **more: str) -> dict[str, str]:
     """What most sentences about an invoice name."""
     invoice = facts.about
@@ -293,4 +304,5 @@ _WRITERS: Final[Mapping[MailKind, Callable[[Facts], Page]]] = {
     MailKind.INVOICE_REMINDER: _invoice_reminder,
     MailKind.CANCELED: _canceled,
     MailKind.ENDPOINT_DISABLED: _endpoint_disabled,
+    MailKind.SIGN_IN: _sign_in,
 }

@@ -17,7 +17,7 @@ from gateway.db import accounts, catalog, charges, events, invoices, mails, webh
 from gateway.db.engine import Connection
 from gateway.db.events import EventRecord
 from gateway.domain import mail as rules
-from gateway.domain.branding import is_deliverable
+from gateway.domain.branding import Locale, is_deliverable
 from gateway.domain.catalog import Account, Customer
 from gateway.domain.charge import Charge
 from gateway.domain.charge import Status as ChargeStatus
@@ -25,13 +25,14 @@ from gateway.domain.invoice import Invoice
 from gateway.domain.invoice import Status as InvoiceStatus
 from gateway.domain.mail import Mail
 from gateway.domain.mandate import Mandate
+from gateway.domain.portal import Ticket
 from gateway.domain.settings import MailKind
 from gateway.domain.webhook import WebhookEndpoint
 from gateway.failpoints import Failpoint, failpoint
 from gateway.letters.language import language
 from gateway.letters.mail import compose
 from gateway.letters.page import Facts, brand_of
-from gateway.services import payments_shown
+from gateway.services import payments_shown, sign_in
 from gateway.services.gateway import Gateway
 from gateway.services.ports import Letter, MailPort, Posted, Verdict
 
@@ -61,13 +62,14 @@ class _Desk:
     mandates: Mapping[str, Mandate]
     endpoints: Mapping[str, WebhookEndpoint]
     names: Mapping[str, str]
+    links: Mapping[str, tuple[str, Ticket]]
 
 
 async def deliver_due(gateway: Gateway, post: MailPort, *, now: datetime, limit: int = BATCH) -> int:
     """Try one batch of due mails once; returns how many were claimed."""
     async with gateway.books.write() as conn:
         claimed = await mails.claim_due(conn, now=now, limit=limit, lease_until=now + LEASE)
-        desk = await _desk(conn, claimed) if claimed else None
+        desk = await _desk(conn, gateway, claimed) if claimed else None
     if desk is None:
         return 0
     failpoint(Failpoint.MAIL_CLAIMED)
@@ -88,7 +90,7 @@ async def deliver_due(gateway: Gateway, post: MailPort, *, now: datetime, limit:
     return len(claimed)
 
 
-async def _desk(conn: Connection, claimed: Sequence[Mail]) -> _Desk:
+async def _desk(conn: Connection, gateway: Gateway, claimed: Sequence[Mail]) -> _Desk:
     """Load what the letters need, in bulk."""
     records = await events.load(conn, sorted({mail.event_id for mail in claimed if mail.event_id is not None}))
     about = {key: _snapshot.decode(record.snapshot) for key, record in records.items()}
@@ -98,6 +100,7 @@ async def _desk(conn: Connection, claimed: Sequence[Mail]) -> _Desk:
     asked = sorted({mail.object_id for mail in claimed if mail.kind in _OWED})
     silent = sorted({mail.object_id for mail in claimed if mail.kind is MailKind.ENDPOINT_DISABLED})
     customer_ids = sorted({mail.customer_id for mail in claimed if mail.customer_id is not None})
+    asked_for = {mail.id: mail.object_id for mail in claimed if mail.kind is MailKind.SIGN_IN}
     return _Desk(
         merchants=await accounts.get_many(conn, sorted({mail.scope.account_id for mail in claimed})),
         customers=await catalog.load_customers(conn, customer_ids) if customer_ids else {},
@@ -108,6 +111,7 @@ async def _desk(conn: Connection, claimed: Sequence[Mail]) -> _Desk:
         mandates=await payments_shown.mandates_of(conn, list(paid.values())),
         endpoints=await webhooks.load(conn, silent) if silent else {},
         names=await payments_shown.names_of(conn, price_ids),
+        links=await sign_in.draw_links(conn, gateway, asked_for),
     )
 
 
@@ -147,6 +151,8 @@ def _settled(mail: Mail, customer: Customer | None, desk: _Desk) -> str | None:
     """Why there is nothing left to write about; None when there is."""
     if mail.customer_id is not None and (customer is None or customer.deleted):
         return "the customer was deleted"
+    if mail.kind is MailKind.SIGN_IN and mail.id not in desk.links:
+        return "its time is over"
     if mail.kind in _OWED:
         invoice = desk.invoices.get(mail.object_id)
         if invoice is None or invoice.status is not InvoiceStatus.OPEN:
@@ -159,9 +165,11 @@ def _facts(gateway: Gateway, mail: Mail, merchant: Account, desk: _Desk) -> Fact
     about = desk.about.get(mail.event_id or "", {})
     charge = desk.charges.get(str(about.get("charge")))
     endpoint = desk.endpoints.get(mail.object_id)
+    url, ticket = desk.links.get(mail.id, (None if endpoint is None else endpoint.url, None))
+    wished = None if ticket is None or ticket.language is None else Locale(ticket.language)
     return Facts(
         mail=mail,
-        language=language(merchant.settings.locale),
+        language=language(wished or merchant.settings.locale),
         brand=brand_of(merchant),
         event=None if record is None else record.type,
         about=about,
@@ -169,7 +177,7 @@ def _facts(gateway: Gateway, mail: Mail, merchant: Account, desk: _Desk) -> Fact
         payment=payments_shown.payment_of(gateway, charge, desk.mandates, merchant)
         if mail.kind is MailKind.RECEIPT and charge is not None and charge.status is ChargeStatus.SUCCEEDED
         else None,
-        details={} if endpoint is None else {"url": endpoint.url},
+        details={} if url is None else {"url": url},
     )
 
 

@@ -18,6 +18,7 @@ from gateway.db import (
     mails,
     mandates,
     meters,
+    payers,
     pushes,
     state_changes,
     subscriptions,
@@ -27,6 +28,7 @@ from gateway.db import (
 from gateway.db.engine import Books, Connection
 from gateway.db.pages import PageRequest
 from gateway.domain.catalog import Scope
+from gateway.domain.portal import PayerScope
 from tests import factories as f
 from tests.db.parts import draft
 from tests.keeping import keep, keep_merchant
@@ -42,12 +44,16 @@ MODULES: list[ModuleType] = [
     invoices,
     mandates,
     meters,
+    payers,
     pushes,
     state_changes,
     subscriptions,
     test_clocks,
     webhooks,
 ]
+SCOPES = (Scope, PageRequest, PayerScope)
+"""A merchant and a mode; or what a payer proved at sign-in, which is read across merchants (see test_sign_in)."""
+
 WRITERS = ("add", "save", "append", "delete", "purge")
 """They write what a use case has read under its caller's scope."""
 
@@ -71,7 +77,7 @@ def public_functions() -> list[tuple[str, Callable[..., Any]]]:
 )
 def test_a_function_asks_for_the_tenant_or_says_that_it_is_for_workers(name: str, function: Callable[..., Any]) -> None:
     parameters = inspect.signature(function).parameters
-    is_scoped = bool({"scope", "request"} & set(parameters))
+    is_scoped = any(parameters[name].annotation in SCOPES for name in ("scope", "request") if name in parameters)
     is_writer = name.partition(".")[2].startswith(WRITERS)
     is_for_workers = (function.__doc__ or "").startswith("For workers")
     assert is_scoped or is_writer or is_for_workers

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Column, ForeignKey, Index, Table, text
+from sqlalchemy import Column, ForeignKey, Index, Table, func, text
 
 from gateway.db.columns import AddressColumn, Amount, BaseUnits, Bytes, Count, EnumColumn, Flag, Identifier
 from gateway.db.tables.base import (
@@ -85,6 +85,7 @@ customers: Final = Table(
 )
 of_tenant(customers)
 Index("ix_customers_email", customers.c.account_id, customers.c.livemode, customers.c.email, customers.c.id)
+Index("ix_customers_mailbox", func.lower(customers.c.email), customers.c.id)
 partial("ix_customers_clock", customers, "test_clock_id", "id", where="test_clock_id IS NOT NULL")
 
 products: Final = Table(
