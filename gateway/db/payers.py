@@ -4,10 +4,12 @@ Every function takes a `PayerScope` and reads nothing beyond what it proves. A w
 somebody said of it: a mandate that only waits for its signature is none of its.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Select, func, select
 
+from chain.primitives import Address
 from gateway.db import catalog, keys, mandates, schema, subscriptions
 from gateway.db.engine import Connection
 from gateway.domain.catalog import Customer
@@ -42,16 +44,29 @@ async def subscription_of(
 
 
 async def mandates_of(conn: Connection, scope: PayerScope) -> list[Mandate]:
-    """Their mandates that collect or may come to, newest first."""
+    """Their mandates that were ever signed, newest first: a wallet may still allow what ended long ago."""
     t = _MANDATES
     if scope.wallet is not None:
         query = _signed(select(t.c.id), scope)
     else:
-        query = select(t.c.id).join_from(_CUSTOMERS, t, t.c.customer_id == _CUSTOMERS.c.id).where(_is_customer(scope))
-    query = query.where(keys.any_of(t.c.status, sorted(USABLE))).order_by(keys.sort_key(t.c.id).desc()).limit(SHOWN_MAX)
+        signed = (t.c.customer_id == _CUSTOMERS.c.id) & (t.c.status != Status.PENDING)
+        query = select(t.c.id).join_from(_CUSTOMERS, t, signed).where(_is_customer(scope))
+    query = query.order_by(keys.sort_key(t.c.id).desc()).limit(SHOWN_MAX)
     ids = list((await conn.execute(query)).scalars())
     found = await mandates.load(conn, ids) if ids else {}
     return [found[mandate_id] for mandate_id in ids]
+
+
+async def usable_of(conn: Connection, wallets: Sequence[Address]) -> list[Mandate]:
+    """For workers and payers' pages: mandates of any merchant that draw on these wallets, or may come to.
+
+    Taking an allowance back takes it from all of them, also from those that the asking person does not see.
+    """
+    query = select(_MANDATES.c.id).where(
+        keys.any_of(_MANDATES.c.payer, wallets), keys.any_of(_MANDATES.c.status, sorted(USABLE))
+    )
+    ids = list((await conn.execute(query)).scalars())
+    return list((await mandates.load(conn, ids)).values()) if ids else []
 
 
 async def customers_of(conn: Connection, scope: PayerScope) -> list[Customer]:

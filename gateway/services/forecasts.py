@@ -12,7 +12,7 @@ from datetime import datetime
 from chain import erc20
 from chain.errors import CallReverted, RpcUnavailable
 from chain.port import ChainPort
-from chain.primitives import ZERO_ADDRESS
+from chain.primitives import ZERO_ADDRESS, Address
 from gateway.db import catalog, charge_intents, drawing, mandates
 from gateway.db.drawing import Wallet
 from gateway.db.engine import Connection
@@ -70,6 +70,34 @@ async def of_subscription(
     means = await means_of(chains[wallet.chain_id], [wallet])
     draws = await _draws(conn, gateway, [wallet], count=count, times={}, now=now)
     return _foreseen(gateway, wallet, draws[wallet], means[wallet], count)
+
+
+async def of_payer(
+    conn: Connection,
+    gateway: Gateway,
+    means: Mapping[Wallet, Means],
+    *,
+    count: int,
+    times: Mapping[str, datetime],
+    now: datetime,
+) -> dict[str, list[Forecast]]:
+    """Foresee the next `count` renewals of whoever asks about its own wallets, by subscription.
+
+    Unlike a merchant, a payer may know what all merchants draw on one wallet: they are looked at together. `times` are
+    those of subscriptions on test clocks.
+    """
+    draws = await _draws(conn, gateway, list(means), count=count, times=times, now=now) if means else {}
+    together: dict[tuple[int, Address, Address, Address], list[Draw]] = {}
+    held = {}
+    for wallet, of_wallet in draws.items():
+        key = wallet.chain_id, wallet.token, wallet.owner, wallet.contract
+        together.setdefault(key, []).extend(of_wallet)
+        held[key] = means[wallet]
+    coming: dict[str, list[Forecast]] = {}
+    for key, shared in together.items():
+        for foreseen in domain.foresee(shared, held[key]):
+            coming.setdefault(foreseen.draw.subscription_id, []).append(foreseen)
+    return coming
 
 
 async def of_announcements(

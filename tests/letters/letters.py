@@ -97,7 +97,9 @@ def facts(kind: MailKind, *, locale: Locale = Locale.EN, looks: Branding = LOOKS
         "about": about(kind),
         "names": {f.PRICE_ID: "Almanac"},
         "payment": payment() if kind is MailKind.RECEIPT else None,
-        "details": {"url": "https://shop.example/hook", "error": "HTTP 500"},
+        "details": {"url": "https://pay.example/customer/auth/link/secret"}
+        if kind is MailKind.SIGN_IN
+        else {"url": "https://shop.example/hook", "error": "HTTP 500"},
     }
     return Facts(**(values | changes))
 

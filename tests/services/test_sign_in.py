@@ -330,11 +330,11 @@ async def test_SX_19_a_payer_sees_its_own_of_every_merchant_and_nothing_else(hou
         PayerScope(wallet=WALLET): ({"sub_1", "sub_2"}, {"mandate_1", "mandate_2"}),
         PayerScope(wallet=WALLET, chain_id=house.chain.chain_id): ({"sub_1", "sub_2"}, {"mandate_1", "mandate_2"}),
         PayerScope(wallet=WALLET, chain_id=1): (set(), set()),
-        PayerScope(wallet=OTHER): ({"sub_3", "sub_5"}, {"mandate_3"}),
+        PayerScope(wallet=OTHER): ({"sub_3", "sub_5"}, {"mandate_3", "mandate_5"}),
         PayerScope(wallet=f.some_address(99)): (set(), set()),
         PayerScope(email=EMAIL): ({"sub_1", "sub_2"}, {"mandate_1", "mandate_2"}),
         PayerScope(email="nobody@example.com"): (set(), set()),
-        PayerScope(customer_id="cus_eve"): ({"sub_4", "sub_5"}, set()),
+        PayerScope(customer_id="cus_eve"): ({"sub_4", "sub_5"}, {"mandate_5"}),
         PayerScope(customer_id="cus_gone"): (set(), set()),
     }
     async with house.gateway.books.read() as conn:
