@@ -112,6 +112,11 @@ async def searched_to(conn: Connection, chain_id: int) -> int:
     return NOWHERE if number is None else number
 
 
+async def searched(conn: Connection) -> dict[int, int]:
+    """For workers and payers' pages: newest block that was searched, by chain; one row for each."""
+    return {row.chain_id: row.number for row in await conn.execute(select(_CURSORS.c.chain_id, _CURSORS.c.number))}
+
+
 async def advance(conn: Connection, chain_id: int, *, was: int, number: int) -> None:
     """For workers: the search of a chain went from block `was` to `number`.
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from chain.primitives import Address
-from gateway.db import setup_intents
+from gateway.db import mandates, setup_intents
 from gateway.db.engine import Connection
 from gateway.domain import charge_intent as intent_domain
 from gateway.domain import course, plan_change
@@ -18,7 +18,8 @@ from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.errors import Conflict, InvalidRequest
 from gateway.domain.invoice import Invoice
 from gateway.domain.invoice import Status as InvoiceStatus
-from gateway.domain.mandate import Mandate, period_for
+from gateway.domain.mandate import Mandate, period_for, periods_to_come
+from gateway.domain.mandate import Status as MandateStatus
 from gateway.domain.money import Token, to_base_units
 from gateway.domain.subscription import Subscription
 from gateway.domain.transition import StatusReason
@@ -39,6 +40,8 @@ async def ask(
     changes: Changes,
 ) -> Subscription:
     """Ask another wallet to pay for a locked subscription; naming the one that pays already changes nothing.
+
+    Unless its mandate is revoked or used up: then it is asked for another one.
 
     A wallet that was asked before and has not signed is asked no more.
 
@@ -68,7 +71,8 @@ async def ask(
             )
         changes.update(setup_domain.cancel(open_setup, StatusReason("another_wallet_named"), now))
     update = subscription.pending_update
-    if method.id == subscription.payment_method_id and update is None:
+    is_paying = method.id == subscription.payment_method_id and update is None
+    if is_paying and not await _is_spent(conn, subscription, now):
         if subscription.pending_setup_intent_id is None:
             return subscription
         return changes.update(course.await_setup(subscription, None, now))
@@ -78,6 +82,14 @@ async def ask(
         # The change that was waiting waits for this wallet now.
         return changes.update(plan_change.propose(subscription, replace(update, setup_intent_id=setup.id), now))
     return changes.update(course.await_setup(subscription, setup.id, now))
+
+
+async def _is_spent(conn: Connection, subscription: Subscription, now: datetime) -> bool:
+    """Whether the mandate that pays collects nothing more: its wallet may then be asked for another one (ST-22)."""
+    if subscription.mandate_id is None:
+        return False
+    mandate = (await mandates.load(conn, [subscription.mandate_id]))[subscription.mandate_id]
+    return mandate.status is MandateStatus.REVOKED or periods_to_come(mandate.terms, now) == 0
 
 
 def take_over(

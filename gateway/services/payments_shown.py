@@ -43,6 +43,7 @@ def payment_of(gateway: Gateway, charge: Charge, agreed: Mapping[str, Mandate], 
     if network is None or token is None or charge.transaction_hash is None:
         return None
     mandate = agreed.get(str(charge.onchain_mandate_id))
+    payer = charge.payer if mandate is None else mandate.terms.payer
     return Payment(
         chain=network.name,
         chain_id=charge.chain_id,
@@ -52,7 +53,7 @@ def payment_of(gateway: Gateway, charge: Charge, agreed: Mapping[str, Mandate], 
         token_amount=charge.token_amount,
         transaction_hash=charge.transaction_hash,
         block_number=charge.block_number,
-        payer=None if mandate is None else checksum(mandate.terms.payer),
+        payer=None if payer is None else checksum(payer),
         payee=checksum(merchant.payout_address if mandate is None else mandate.terms.payee),
         paid_at=charge.settled_at or charge.created_at,
     )

@@ -5,9 +5,8 @@ The server renders every stage, so that closing the page at any step and opening
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import msgspec
 from litestar import Response, Router, get, post
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.response import Stream
@@ -15,15 +14,15 @@ from litestar.response import Stream
 from chain.errors import ChainError
 from chain.primitives import Hash32
 from gateway.api.endpoint import Api
-from gateway.api.fields import PermitParams, permit, signature
+from gateway.api.fields import permit, signature
 from gateway.api.forms import Tree, read_form
 from gateway.db.errors import WriteConflict
 from gateway.domain.checkout import CheckoutSession
-from gateway.domain.errors import Conflict, DomainError, InvalidRequest
+from gateway.domain.errors import Conflict, DomainError
 from gateway.services import checkout_payer, checkout_signing
 from gateway.services.checkout_parts import PayersWallet
 from gateway.services.recording import Origin
-from gateway.web import rendering
+from gateway.web import bill_pages, rendering
 from gateway.web.answers import (
     AnyRequest,
     NoSuchPage,
@@ -36,33 +35,14 @@ from gateway.web.answers import (
     missing,
     refusal,
 )
+from gateway.web.bodies import BODY_BYTES_MAX, STREAMS_MAX, WRITE_TRIES_MAX, SignBody, WalletBody, read_body
 from gateway.web.screens import Asked
 from gateway.web.sessions import Pages, asked_of
-from gateway.web.streams import stream
+from gateway.web.streams import follow, stream
 from gateway.web.words import Words
 from gateway.wire.checkout import page_path
 
-BODY_BYTES_MAX: Final = 64 * 1024
-STREAMS_MAX: Final = 500
-"""Streams of one process; a page without one shows what it shows, and goes on when it is reloaded."""
-
-WRITE_TRIES_MAX: Final = 3
 _HASH: Final = re.compile(r"0x[0-9a-f]{64}")
-
-
-class WalletBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A wallet that was connected."""
-
-    address: Annotated[str, msgspec.Meta(max_length=100)]
-    chain_id: int
-    token: Annotated[str, msgspec.Meta(max_length=100)]
-
-
-class SignBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the wallet signed."""
-
-    signature: Annotated[str, msgspec.Meta(max_length=16_386)]
-    permit: PermitParams | None = None
 
 
 def _told(words: Words, error: DomainError, session: CheckoutSession) -> str:
@@ -74,13 +54,6 @@ def _told(words: Words, error: DomainError, session: CheckoutSession) -> str:
 
 def _other(words: Words, error: DomainError) -> str:
     return words("error.other", message=error.message)
-
-
-def _body(raw: bytes, kind: Any) -> Any:
-    try:
-        return msgspec.json.decode(raw or b"{}", type=kind)
-    except msgspec.MsgspecError:
-        raise InvalidRequest("The request could not be read.", code="request_malformed") from None
 
 
 def handlers(api: Api) -> list[Router]:
@@ -99,7 +72,7 @@ def handlers(api: Api) -> list[Router]:
         },
         request_max_body_size=BODY_BYTES_MAX,
     )
-    return [checkout, Router(path="/assets", route_handlers=[_asset])]
+    return [checkout, bill_pages.router(pages), Router(path="/assets", route_handlers=[_asset])]
 
 
 def _page(pages: Pages) -> Any:
@@ -157,7 +130,7 @@ def _steps(pages: Pages) -> list[Any]:
         """Take the connected wallet, and fix what it will be asked."""
 
         async def connect(session: CheckoutSession, now: datetime, origin: Origin) -> None:
-            body: WalletBody = _body(await request.body(), WalletBody)
+            body: WalletBody = read_body(await request.body(), WalletBody)
             async with pages.api.gateway.books.write() as conn:
                 await checkout_payer.connect(
                     conn,
@@ -185,7 +158,7 @@ def _steps(pages: Pages) -> list[Any]:
         """Take the wallet's signature: from here on it goes on by itself."""
 
         async def take(session: CheckoutSession, now: datetime, origin: Origin) -> None:
-            body: SignBody = _body(await request.body(), SignBody)
+            body: SignBody = read_body(await request.body(), SignBody)
             signed, allowed = signature(body.signature), permit(body.permit)
             draft, chain = session.draft, pages.chain_of(session)
             if draft is None or chain is None:
@@ -268,7 +241,7 @@ def _events(pages: Pages) -> Any:
         if pages.streams >= STREAMS_MAX:
             return json_answer({}, 503)
         words = asked_of(request, session, now).words
-        return Stream(stream(pages, session, words), media_type="text/event-stream")
+        return Stream(stream(pages, follow(pages, session, words)), media_type="text/event-stream")
 
     return events
 

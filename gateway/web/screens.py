@@ -218,9 +218,10 @@ async def consent(chain: ChainPort | None, shown: Shown, asked: Asked) -> Screen
     w, draft, token, network = asked.words, shown.session.draft, shown.token, shown.network
     if draft is None or token is None or network is None:
         raise LookupError("the chain or the token of the draft is configured here no more")
-    found = None if chain is None else await wallet_requests.facts(chain, shown)
+    wish = wallet_requests.wish_of(shown)
+    found = None if chain is None else await wallet_requests.facts(chain, wish)
     trouble = _trouble(shown, found, token, network, w)
-    prepared = {} if found is None or trouble is not None else wallet_requests.requests(shown, found)
+    prepared = {} if found is None or trouble is not None else wallet_requests.requests(wish, found)
     is_setup = shown.session.mode is Mode.SETUP
     every = w.every(shown.session.offer.interval, shown.session.offer.interval_count)
     maximum = w("consent.max", amount=w.tokens(draft.terms.amount, token), symbol=token.symbol, every=every)

@@ -6,31 +6,33 @@ from chain.checksum import checksum
 from gateway.domain.checkout import CheckoutSession, Mode
 from gateway.web import wallet_requests
 from gateway.web.screens import Asked, Screen, chain_facts, script_for, short
-from gateway.web.shown import LIVE, WATCHED, Shown, Stage
+from gateway.web.shown import LIVE, WATCHED, OnItsWay, Shown, Stage
 from gateway.web.words import Words
 
 LEAVING_MS: Final = 6_000
 """How long a receipt is shown before the payer goes back to the merchant; a button stops that."""
 
 
-def progress_text(shown: Shown, stage: Stage, w: Words) -> str:
-    """Where the first charge, or the registration, stands."""
+def progress_text(shown: OnItsWay, stage: Stage, w: Words) -> str:
+    """Where a charge, a registration or a transfer stands."""
     i, of = progress_bar(shown, stage)
     match stage:
         case Stage.WAITING:
             return w("progress.wait")
         case Stage.PENDING:
             return w("progress.pending", chain="" if shown.network is None else shown.network.name)
-        case Stage.CONFIRMING:
+        case Stage.CONFIRMING | Stage.ARRIVING:
             return w("progress.confirming", i=i, n=of) if of else w("progress.final_soon")
         case _:
             return w("progress.submitted")
 
 
-def progress_bar(shown: Shown, stage: Stage) -> tuple[int, int]:
+def progress_bar(shown: OnItsWay, stage: Stage) -> tuple[int, int]:
     """(confirmations so far, confirmations needed); (0, 0) where nobody can say."""
     network = shown.network
-    if stage is not Stage.CONFIRMING or shown.broadcast is None or network is None or network.final_tag is not None:
+    if stage not in {Stage.CONFIRMING, Stage.ARRIVING} or shown.broadcast is None:
+        return 0, 0
+    if network is None or network.final_tag is not None:
         return 0, 0
     return min(shown.broadcast.confirmations, network.confirmations), network.confirmations
 

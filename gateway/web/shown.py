@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, assert_never
+from typing import Final, Protocol, assert_never
 
+from chain.primitives import MandateTerms
 from gateway.db import (
     accounts,
     broadcasts,
@@ -22,7 +23,7 @@ from gateway.domain.catalog import Account
 from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.charge_intent import Status as IntentStatus
-from gateway.domain.checkout import CheckoutSession, Draft, Status
+from gateway.domain.checkout import CheckoutSession, Status
 from gateway.domain.failure import FailureCode
 from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate, allowance_to_ask
@@ -51,7 +52,7 @@ _OUR_TROUBLE: Final = frozenset(
 
 
 class Stage(StrEnum):
-    """Where a session stands; each is a page with words and a next step."""
+    """Where a session or an invoice stands; each is a page with words and a next step."""
 
     DETAILS = "details"
     WALLET = "wallet"
@@ -66,6 +67,17 @@ class Stage(StrEnum):
     REFUSED = "refused"
     DONE = "done"
     EXPIRED = "expired"
+    TRANSFER = "transfer"
+    ARRIVING = "arriving"
+    SCHEDULED = "scheduled"
+    SIGN = "sign"
+    SIGN_AGAIN = "resign"
+    SETTING_UP = "setup"
+    PAID = "paid"
+    VOID = "void"
+    WRITTEN_OFF = "uncollectible"
+    HELD = "held"
+    CLOSED = "closed"
 
 
 LIVE: Final = frozenset({Stage.SUBMITTED, Stage.PENDING, Stage.CONFIRMING, Stage.WAITING})
@@ -77,8 +89,22 @@ def followed(stage: Stage) -> Stage:
     return Stage.SUBMITTED if stage in LIVE and stage is not Stage.WAITING else stage
 
 
-WATCHED: Final = LIVE | {Stage.TOP_UP, Stage.ALLOW_AGAIN}
+WATCHED: Final = LIVE | {Stage.TOP_UP, Stage.ALLOW_AGAIN, Stage.TRANSFER, Stage.ARRIVING, Stage.SETTING_UP}
 """Stages that a page follows: a top-up is seen without a click."""
+
+
+class OnItsWay(Protocol):
+    """What is shown while a transaction is on its way."""
+
+    @property
+    def network(self) -> Network | None:
+        """Where."""
+        ...
+
+    @property
+    def broadcast(self) -> Broadcast | None:
+        """How far."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +158,7 @@ async def load(conn: Connection, gateway: Gateway, session: CheckoutSession) -> 
         return Shown(session=session, account=account)
     network, token = gateway.networks.get(draft.chain_id), gateway.tokens.get((draft.chain_id, draft.terms.token))
     if session.confirmed_at is None:
-        besides = await _needed_besides(conn, draft)
+        besides = await needed_besides(conn, draft.chain_id, draft.terms, draft.at)
         return Shown(session=session, account=account, network=network, token=token, allowed_besides=besides)
     wanted = session.subscription_id or ""
     subscription = (await subscriptions.load(conn, [wanted])).get(wanted)
@@ -155,18 +181,18 @@ async def load(conn: Connection, gateway: Gateway, session: CheckoutSession) -> 
         charge=charge,
         setup=setup,
         broadcast=None if carried_by is None else await broadcasts.of(conn, carried_by),
-        allowed_besides=await _needed_besides(conn, draft),
+        allowed_besides=await needed_besides(conn, draft.chain_id, draft.terms, draft.at),
     )
 
 
-async def _needed_besides(conn: Connection, draft: Draft) -> int:
+async def needed_besides(conn: Connection, chain_id: int, terms: MandateTerms, since: datetime) -> int:
     """What the wallet's other mandates may still collect with the same token: an approval replaces, it does not add."""
-    usable = await mandates.usable_of_wallet(conn, draft.chain_id, draft.terms.token, draft.payer)
-    found = [mandate for mandate in usable if mandate.terms != draft.terms]
+    usable = await mandates.usable_of_wallet(conn, chain_id, terms.token, terms.payer)
+    found = [mandate for mandate in usable if mandate.terms != terms]
     owners = await subscriptions.load(conn, [m.subscription_id for m in found if m.subscription_id is not None])
     living = [m for m in found if not _is_over(owners, m)]
     collected = await allowances.collected(conn, living)
-    return sum(max(allowance_to_ask(m.terms, draft.at) - m.terms.amount * _passed(m, collected), 0) for m in living)
+    return sum(max(allowance_to_ask(m.terms, since) - m.terms.amount * _passed(m, collected), 0) for m in living)
 
 
 def _is_over(owners: Mapping[str, Subscription], mandate: Mandate) -> bool:
@@ -208,9 +234,9 @@ def _before_signing(session: CheckoutSession, now: datetime) -> Stage:
 
 def _under_way(shown: Shown) -> Stage:
     if shown.intent is not None:
-        return _charging(shown.intent, shown.broadcast)
+        return charging(shown.intent, shown.broadcast)
     if shown.setup is not None:
-        return _registering(shown.setup, shown.broadcast)
+        return registering(shown.setup, shown.broadcast)
     return Stage.SUBMITTED
 
 
@@ -220,13 +246,15 @@ def _on_chain(broadcast: Broadcast | None) -> Stage:
     return Stage.PENDING if broadcast.mined_number is None else Stage.CONFIRMING
 
 
-def _refused(code: str) -> Stage:
+def refused(code: str) -> Stage:
+    """What a payer whose payment was refused can do about it."""
     if code in _NO_MONEY:
         return Stage.TOP_UP
     return Stage.ALLOW_AGAIN if code in _NO_ALLOWANCE else Stage.REFUSED
 
 
-def _charging(intent: ChargeIntent, broadcast: Broadcast | None) -> Stage:
+def charging(intent: ChargeIntent, broadcast: Broadcast | None) -> Stage:
+    """Where a payment that was begun stands."""
     match intent.status:
         case IntentStatus.PROCESSING:
             return _on_chain(broadcast)
@@ -237,18 +265,19 @@ def _charging(intent: ChargeIntent, broadcast: Broadcast | None) -> Stage:
         case _ if intent.reason.code in _OUR_TROUBLE:
             return Stage.WAITING
         case IntentStatus.FAILED if intent.next_attempt_at is None:
-            return _refused(intent.reason.code)
+            return refused(intent.reason.code)
         case _:
             return Stage.SUBMITTED
 
 
-def _registering(setup: SetupIntent, broadcast: Broadcast | None) -> Stage:
+def registering(setup: SetupIntent, broadcast: Broadcast | None) -> Stage:
+    """Where the registration of a wallet stands."""
     match setup.status:
         case SetupStatus.PROCESSING if setup.transaction_id is not None:
             return _on_chain(broadcast)
         case SetupStatus.PROCESSING:
             return Stage.WAITING if setup.reason.code in _OUR_TROUBLE else Stage.SUBMITTED
         case SetupStatus.REQUIRES_ACTION | SetupStatus.REQUIRES_PAYMENT_METHOD:
-            return _refused(setup.reason.code)
+            return refused(setup.reason.code)
         case _:
             return Stage.CONFIRMING

@@ -9,12 +9,28 @@ from typing import Any, Final
 from chain import eip712, erc20
 from chain.errors import CallReverted, ChainError
 from chain.port import ChainPort
-from chain.primitives import ZERO_ADDRESS, Address
+from chain.primitives import ZERO_ADDRESS, Address, MandateTerms
 from gateway.domain.money import Token, to_base_units
 from gateway.web.shown import Shown
 
 _DELEGATED: Final = bytes.fromhex("ef0100")
 """EIP-7702: an account with delegated code still signs with its key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a wallet is to agree to: a mandate's terms, and the base units that it must allow for them in all."""
+
+    chain_id: int
+    contract: Address
+    terms: MandateTerms
+    token: Token
+    allowance: int
+
+    @property
+    def payer(self) -> Address:
+        """The wallet."""
+        return self.terms.payer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,20 +50,36 @@ class WalletFacts:
     permit_nonce: int | None
 
 
-async def facts(chain: ChainPort, shown: Shown) -> WalletFacts | None:
-    """Ask the chain about the connected wallet; None when it does not answer."""
+def wish_of(shown: Shown) -> Wish:
+    """What the wallet of a session is to agree to.
+
+    Raises:
+        LookupError: none is connected, or its chain or token is configured here no more.
+    """
     draft, token = shown.session.draft, shown.token
     if draft is None or token is None:
-        return None
-    payer, contract, address = draft.payer, draft.contract, token.address
-    approval = erc20.approve_data(contract, shown.allowance_needed)
+        raise LookupError("the chain or the token of the draft is configured here no more")
+    return Wish(
+        chain_id=draft.chain_id,
+        contract=draft.contract,
+        terms=draft.terms,
+        token=token,
+        allowance=shown.allowance_needed,
+    )
+
+
+async def facts(chain: ChainPort, wish: Wish) -> WalletFacts | None:
+    """Ask the chain about the connected wallet; None when it does not answer."""
+    payer, contract, token = wish.payer, wish.contract, wish.token
+    address = token.address
+    approval = erc20.approve_data(contract, wish.allowance)
     try:
         code = await chain.code(payer)
         answers = await chain.calls(
             [
                 (ZERO_ADDRESS, address, erc20.balance_of_data(payer)),
                 (ZERO_ADDRESS, address, erc20.allowance_data(payer, contract)),
-                (payer, address, erc20.transfer_data(draft.terms.payee, 0)),
+                (payer, address, erc20.transfer_data(wish.terms.payee, 0)),
                 (payer, address, approval),
                 (ZERO_ADDRESS, address, erc20.nonces_data(payer)),
             ]
@@ -74,19 +106,16 @@ def first_amount(shown: Shown, token: Token) -> int:
     return 0 if draft is None else to_base_units(draft.total, shown.session.offer.currency, token)
 
 
-def requests(shown: Shown, found: WalletFacts) -> dict[str, Any]:
+def requests(wish: Wish, found: WalletFacts) -> dict[str, Any]:
     """What the page relays: transactions that allow, or a permit to sign instead, and the mandate."""
-    draft, token = shown.session.draft, shown.token
-    if draft is None or token is None:
-        raise ValueError("no wallet is connected")
-    needed = shown.allowance_needed
+    needed = wish.allowance
     is_allowed = found.allowance >= needed
     by_permit = not is_allowed and found.permit_nonce is not None
     return {
-        "payer": draft.payer,
-        "calls": [] if is_allowed or by_permit else approvals(token.address, draft.contract, needed, found),
-        "permit": _permit(shown, token, needed, found.permit_nonce or 0) if by_permit else None,
-        "mandate": eip712.mandate_typed_data(draft.terms, draft.chain_id, draft.contract),
+        "payer": wish.payer,
+        "calls": [] if is_allowed or by_permit else approvals(wish.token.address, wish.contract, needed, found),
+        "permit": _permit(wish, found.permit_nonce or 0) if by_permit else None,
+        "mandate": eip712.mandate_typed_data(wish.terms, wish.chain_id, wish.contract),
     }
 
 
@@ -96,19 +125,16 @@ def approvals(token: Address, spender: Address, amount: int, found: WalletFacts 
     return [{"to": token, "data": "0x" + erc20.approve_data(spender, value).hex()} for value in amounts]
 
 
-def _permit(shown: Shown, token: Token, needed: int, nonce: int) -> dict[str, Any] | None:
-    draft = shown.session.draft
-    if draft is None:
-        return None
+def _permit(wish: Wish, nonce: int) -> dict[str, Any]:
     document = eip712.permit_typed_data(
-        token=token.address,
-        token_name=token.permit_name or "",
-        token_version=token.permit_version or "1",
-        chain_id=draft.chain_id,
-        owner=draft.payer,
-        spender=draft.contract,
-        value=needed,
+        token=wish.token.address,
+        token_name=wish.token.permit_name or "",
+        token_version=wish.token.permit_version or "1",
+        chain_id=wish.chain_id,
+        owner=wish.payer,
+        spender=wish.contract,
+        value=wish.allowance,
         nonce=nonce,
-        deadline=draft.terms.deadline,
+        deadline=wish.terms.deadline,
     )
     return dict(document)

@@ -206,6 +206,7 @@ class InvoiceObject(Struct, frozen=True, kw_only=True):
     due_date: int | None
     effective_at: int | None
     ending_balance: int | None
+    hosted_invoice_url: str | None
     invoice_pdf: str | None
     lines: ListOf[LineObject]
     livemode: bool
@@ -331,6 +332,11 @@ def _payment(owner: Invoice, intent: ChargeIntent) -> InvoicePaymentObject:
     )
 
 
+def page_url(value: Invoice, public_url: str) -> str | None:
+    """Where anybody who has the address sees and pays the invoice; None while it is a draft."""
+    return None if value.access_token is None else f"{public_url}/i/{value.id}/{value.access_token}"
+
+
 def document_url(value: Invoice, public_url: str) -> str | None:
     """Where anybody who has the address finds the invoice as a document; None while it is a draft."""
     return None if value.access_token is None else f"{public_url}/i/{value.id}/{value.access_token}/pdf"
@@ -366,6 +372,7 @@ def invoice(value: Invoice, related: Related) -> InvoiceObject:
         due_date=unix(value.due_at),
         effective_at=unix(value.finalized_at),
         ending_balance=value.ending_balance,
+        hosted_invoice_url=page_url(value, related.public_url),
         invoice_pdf=document_url(value, related.public_url),
         lines=ListOf(data=lines, url=f"/v1/invoices/{value.id}/lines"),
         livemode=value.scope.livemode,

@@ -15,6 +15,7 @@ async def paid_invoice(desk: Desk) -> dict[str, str]:
 async def test_ST_60_an_invoice_names_the_address_of_its_document_which_needs_no_key(desk: Desk) -> None:
     invoice = await paid_invoice(desk)
     url = invoice["invoice_pdf"]
+    assert url == invoice["hosted_invoice_url"] + "/pdf"
     assert url.startswith(f"http://localhost/i/{invoice['id']}/")
     assert desk.key not in url
     answer = await desk.http.get(url.removeprefix("http://localhost"))
@@ -71,6 +72,7 @@ async def test_a_draft_has_no_document(small_desk: Desk) -> None:
     draft = await small_desk.house.invoice(subscription)
     assert draft.status == "draft"
     assert (await small_desk.get(f"/v1/invoices/{draft.id}")).json()["invoice_pdf"] is None
+    assert (await small_desk.get(f"/v1/invoices/{draft.id}")).json()["hosted_invoice_url"] is None
     assert (await small_desk.http.get(f"/i/{draft.id}/None/pdf")).status_code == 404
 
 

@@ -31,6 +31,7 @@ from gateway.services import (
     checkout,
     collection,
     indexing,
+    pushes,
     registrations,
     settlement,
     submission,
@@ -74,8 +75,15 @@ class Shop:
     key: str = ""
     ahead: timedelta = field(default_factory=timedelta)
 
+    moved: timedelta = field(default_factory=timedelta)
+
     def now(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
+        return datetime.now(UTC) + self.moved + self.ahead
+
+    async def travel(self, time: timedelta) -> None:
+        """Let time pass for the application and its chain; for good, as a chain does not go back."""
+        self.moved += time
+        await self.local.set_time(int(self.now().timestamp()))
 
     @classmethod
     @asynccontextmanager
@@ -175,6 +183,14 @@ class Shop:
             },
         )
 
+    async def invoice(self, **wanted: Any) -> Any:
+        """The first invoice of a new subscription to the monthly price of 10 USD; a sent one, unless told otherwise."""
+        customer = await self.made("/v1/customers", {"email": "ada@example.com", "name": "Ada Lovelace"})
+        terms = wanted or {"collection_method": "send_invoice", "days_until_due": 14}
+        body = {"customer": customer["id"], "items": [{"price": factories.PRICE_ID}], **terms}
+        bought = await self.made("/v1/subscriptions", body)
+        return await self.found(f"/v1/invoices/{bought['latest_invoice']}")
+
     async def fund(self, wallet: Address, amount: int, token: Address | None = None) -> None:
         """Give tokens, and the coin for fees, to a wallet."""
         await self.local.set_balance(wallet, 10**18)
@@ -187,6 +203,7 @@ class Shop:
         for _ in range(3):
             now = self.now()
             await billing.renew_due(self.gateway, now=now)
+            await billing.finalize_due(self.gateway, now=now)
             await checkout.expire_due(self.gateway, now=now)
             await collection.collect_due(self.gateway, self.chain, self.operator, now=now)
             await registrations.register_due(self.gateway, self.chain, self.operator, now=now)
@@ -199,6 +216,7 @@ class Shop:
     async def _watch(self) -> None:
         await indexing.converge(self.gateway, self.chain, now=self.now())
         await settlement.settle(self.gateway, chain_id=self.chain.chain_id, now=self.now())
+        await pushes.watch(self.gateway, self.chain, now=self.now())
 
 
 def _another_token(url: str, contract: Address) -> Address:

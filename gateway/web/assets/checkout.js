@@ -9,7 +9,7 @@ let watched;
 class Trouble extends Error {}
 
 const say = (text) => { at("status").textContent = text; };
-const warn = (text) => { say(""); at("alert").textContent = text; };
+const warn = (text) => { say(""); at("alert").textContent = text; at("alert").scrollIntoView({ block: "nearest" }); };
 const reload = () => location.replace(data.base + data.query);
 
 async function ask(path, body) {
@@ -82,7 +82,7 @@ function show() {
       button.append(icon);
     }
     button.append(t.connect.replace("{name}", info.name));
-    on(button, () => connect(info, provider));
+    on(button, () => (data.transfer ? send : connect)(info, provider));
     return button;
   }));
 }
@@ -99,16 +99,31 @@ async function onChain(provider, chain) {
   if (BigInt(await provider.request({ method: "eth_chainId" })) !== BigInt(chain.id)) throw new Trouble(chain.wrong);
 }
 
-async function connect(info, provider) {
-  const chosen = document.querySelector("[name=pay]:checked")?.value ?? 0;
-  const { chain, token } = data.options[chosen];
+async function account(provider, chain) {
   say(t.connecting);
   const [address] = await provider.request({ method: "eth_requestAccounts" });
   if (!address) throw new Trouble(t.locked);
   await onChain(provider, chain);
+  return address;
+}
+
+async function connect(info, provider) {
+  const chosen = document.querySelector("[name=pay]:checked")?.value ?? 0;
+  const { chain, token } = data.options[chosen];
+  const address = await account(provider, chain);
   say(t.sending);
   try { sessionStorage.setItem("dues", info.rdns); } catch { /* private mode: the wallet is found by its account */ }
   await ask("/wallet", { address, chain_id: Number(chain.id), token });
+  reload();
+}
+
+// A transfer that the server prepared, from any wallet; the page sees it arrive.
+async function send(info, provider) {
+  const { chain, to, data: call } = data.transfer;
+  const from = await account(provider, chain);
+  await ask("/payer", { address: from, to, chain_id: Number(chain.id) });
+  say(t.transfer);
+  await mined(await provider.request({ method: "eth_sendTransaction", params: [{ from, to, data: call }] }));
   reload();
 }
 
@@ -144,14 +159,18 @@ async function allow(provider) {
   for (const call of data.calls) {
     say(t.approve);
     const hash = await provider.request({ method: "eth_sendTransaction", params: [{ from: data.payer, ...call }] });
-    say(t.approving);
-    for (let tries = 0; ; tries += 1) {
-      const told = await ask(`/allowance/${hash}`);
-      if (told.reverted) throw new Trouble(t.reverted);
-      if (told.mined) break;
-      if (tries > 80) throw new Trouble(t.slow);
-      await pause(1500);
-    }
+    await mined(hash);
+  }
+}
+
+async function mined(hash) {
+  say(t.approving);
+  for (let tries = 0; ; tries += 1) {
+    const told = await ask((data.tx ?? "/allowance/") + hash);
+    if (told.reverted) throw new Trouble(t.reverted);
+    if (told.mined) return;
+    if (tries > 80) throw new Trouble(t.slow);
+    await pause(1500);
   }
 }
 
@@ -215,7 +234,10 @@ on(at("copy"), async () => { await navigator.clipboard.writeText(location.href);
 on(at("agree"), agree);
 on(at("reallow"), allowAgain);
 on(at("topup"), async () => { await ask("/again", {}); reload(); });
-for (const id of ["other", "again"]) on(at(id), async () => { await ask("/forget", {}); reload(); });
+for (const id of ["other", "again"]) on(at(id), async () => {
+  const { url } = await ask("/forget", {});
+  if (url) location.assign(url); else reload();
+});
 if (data.live) live();
 // A page that was reached by a step is read from its heading on.
 if (document.referrer.startsWith(location.origin + data.base)) at("h").focus();
