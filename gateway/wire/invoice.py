@@ -11,7 +11,7 @@ from gateway.domain.charge_intent import Status as IntentStatus
 from gateway.domain.invoice import Invoice, InvoiceLine, Status
 from gateway.domain.period import to_unix
 from gateway.domain.tax import TaxAmount
-from gateway.wire import catalog, pricing, push
+from gateway.wire import catalog, invoice_links, pricing, push
 from gateway.wire.common import ListOf, Reason, reason, unix
 from gateway.wire.related import Related
 
@@ -332,16 +332,6 @@ def _payment(owner: Invoice, intent: ChargeIntent) -> InvoicePaymentObject:
     )
 
 
-def page_url(value: Invoice, public_url: str) -> str | None:
-    """Where anybody who has the address sees and pays the invoice; None while it is a draft."""
-    return None if value.access_token is None else f"{public_url}/i/{value.id}/{value.access_token}"
-
-
-def document_url(value: Invoice, public_url: str) -> str | None:
-    """Where anybody who has the address finds the invoice as a document; None while it is a draft."""
-    return None if value.access_token is None else f"{public_url}/i/{value.id}/{value.access_token}/pdf"
-
-
 def invoice(value: Invoice, related: Related) -> InvoiceObject:
     """Render an invoice with its lines and, where it has one, the intent that pays it."""
     intent = related.intents.get(value.id)
@@ -372,8 +362,8 @@ def invoice(value: Invoice, related: Related) -> InvoiceObject:
         due_date=unix(value.due_at),
         effective_at=unix(value.finalized_at),
         ending_balance=value.ending_balance,
-        hosted_invoice_url=page_url(value, related.public_url),
-        invoice_pdf=document_url(value, related.public_url),
+        hosted_invoice_url=invoice_links.page_url(value, related.public_url),
+        invoice_pdf=invoice_links.document_url(value, related.public_url),
         lines=ListOf(data=lines, url=f"/v1/invoices/{value.id}/lines"),
         livemode=value.scope.livemode,
         metadata=value.metadata,
