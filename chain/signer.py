@@ -189,7 +189,7 @@ def open_keystore(path: Path, password: str) -> "LocalAccount":
         account: LocalAccount = Account.from_key(Account.decrypt(keystore, password))
     except ValueError:
         raise KeystoreInvalid(f"keystore {path}: wrong password") from None
-    except (KeyError, TypeError, NotImplementedError):
+    except (KeyError, TypeError, NotImplementedError):  # the last is what eth-keyfile says of an unknown cipher
         raise KeystoreInvalid(f"keystore {path} lacks a field or uses an unknown cipher") from None
     return account
 

@@ -12,7 +12,7 @@ from typing import Final
 from chain.primitives import Address, Hash32, MandateId
 from gateway.domain.catalog import Scope
 from gateway.domain.events import EventType
-from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check, only_from
+from gateway.domain.transition import Event, Machine, Moved, StatusReason, only_from
 
 KIND: Final = "charge"
 
@@ -85,56 +85,29 @@ class Charge:
         return self.push_payment_id is not None
 
 
-def _created(charge: Charge, event: EventType) -> Moved[Charge]:
-    return Moved(
-        value=charge,
-        events=(Event(type=event, object_id=charge.id, at=charge.created_at),),
-        changes=(
-            StateChange(
-                kind=KIND,
-                object_id=charge.id,
-                source=None,
-                target=charge.status,
-                reason=charge.reason,
-                at=charge.created_at,
-            ),
-        ),
-    )
-
-
-def _move(before: Charge, after: Charge, now: datetime, *events: EventType) -> Moved[Charge]:
-    check(KIND, before.id, TRANSITIONS, before.status, after.status)
-    return Moved(
-        value=after,
-        before=before,
-        events=tuple(Event(type=event, object_id=before.id, at=now) for event in events),
-        changes=(
-            StateChange(
-                kind=KIND, object_id=before.id, source=before.status, target=after.status, reason=after.reason, at=now
-            ),
-        ),
-    )
+_MACHINE: Final = Machine[Charge](KIND, TRANSITIONS)
+_move: Final = _MACHINE.move
 
 
 def attempt(charge: Charge) -> Moved[Charge]:
     """Its bytes are written down."""
     if charge.status is not Status.PENDING:
         raise ValueError("an attempt begins as pending")
-    return _created(charge, EventType.CHARGE_PENDING)
+    return _MACHINE.begin(charge, EventType.CHARGE_PENDING)
 
 
 def refuse(charge: Charge) -> Moved[Charge]:
     """Simulation showed that it must fail: recorded as failed, never broadcast, no gas spent."""
     if charge.status is not Status.FAILED or charge.transaction_id is not None:
         raise ValueError("a refused attempt is failed and has no transaction")
-    return _created(charge, EventType.CHARGE_FAILED)
+    return _MACHINE.begin(charge, EventType.CHARGE_FAILED)
 
 
 def observe(charge: Charge) -> Moved[Charge]:
     """Somebody else collected the period (the payee, the payer, another deployment): record what the chain says."""
     if charge.status is not Status.SUCCEEDED or charge.transaction_hash is None:
         raise ValueError("an observed charge succeeded in a known transaction")
-    return _created(charge, EventType.CHARGE_SUCCEEDED)
+    return _MACHINE.begin(charge, EventType.CHARGE_SUCCEEDED)
 
 
 def succeed(

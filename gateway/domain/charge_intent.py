@@ -17,7 +17,7 @@ from gateway.domain.dunning import RetryPolicy
 from gateway.domain.errors import IllegalTransition
 from gateway.domain.events import EventType
 from gateway.domain.mandate import Mandate
-from gateway.domain.transition import Action, Event, Moved, StateChange, StatusReason, check, only_from
+from gateway.domain.transition import Action, Event, Machine, Moved, StatusReason, only_from
 
 KIND: Final = "charge_intent"
 
@@ -98,18 +98,8 @@ class ChargeIntent:
         return self.next_attempt_at if self.status in PAYABLE else None
 
 
-def _move(before: ChargeIntent, after: ChargeIntent, now: datetime, *events: EventType) -> Moved[ChargeIntent]:
-    check(KIND, before.id, TRANSITIONS, before.status, after.status)
-    return Moved(
-        value=after,
-        before=before,
-        events=tuple(Event(type=event, object_id=before.id, at=now) for event in events),
-        changes=(
-            StateChange(
-                kind=KIND, object_id=before.id, source=before.status, target=after.status, reason=after.reason, at=now
-            ),
-        ),
-    )
+_MACHINE: Final = Machine[ChargeIntent](KIND, TRANSITIONS)
+_move: Final = _MACHINE.move
 
 
 def create(intent: ChargeIntent) -> Moved[ChargeIntent]:
@@ -119,20 +109,7 @@ def create(intent: ChargeIntent) -> Moved[ChargeIntent]:
     events = [EventType.CHARGE_INTENT_CREATED]
     if intent.status is Status.REQUIRES_ACTION:
         events.append(EventType.CHARGE_INTENT_REQUIRES_ACTION)
-    return Moved(
-        value=intent,
-        events=tuple(Event(type=event, object_id=intent.id, at=intent.created_at) for event in events),
-        changes=(
-            StateChange(
-                kind=KIND,
-                object_id=intent.id,
-                source=None,
-                target=intent.status,
-                reason=intent.reason,
-                at=intent.created_at,
-            ),
-        ),
-    )
+    return _MACHINE.begin(intent, *events)
 
 
 def draw_on(intent: ChargeIntent, mandate: Mandate, period: int, token_amount: int) -> ChargeIntent:

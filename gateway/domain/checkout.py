@@ -14,7 +14,7 @@ from chain.primitives import Address, MandateTerms
 from gateway.domain.catalog import Scope
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventType
-from gateway.domain.transition import Action, Event, Moved, StateChange, StatusReason, check, only_from
+from gateway.domain.transition import Action, Machine, Moved, StatusReason, only_from
 
 KIND: Final = "checkout.session"
 LIFE: Final = timedelta(hours=24)
@@ -224,6 +224,10 @@ class CheckoutSession:
         return self.draft is not None and now < self.draft.at + DRAFT_LIFE
 
 
+_MACHINE: Final = Machine[CheckoutSession](KIND, TRANSITIONS)
+_move: Final = _MACHINE.move
+
+
 def _still_open(session: CheckoutSession) -> None:
     only_from(KIND, session.id, {Status.OPEN}, session.status, Status.OPEN)
     if session.confirmed_at is not None:
@@ -234,15 +238,7 @@ def create(session: CheckoutSession) -> Moved[CheckoutSession]:
     """Open a session. Nothing is announced: nothing has happened yet."""
     if session.status is not Status.OPEN:
         raise ValueError("a checkout session begins open")
-    change = StateChange(
-        kind=KIND,
-        object_id=session.id,
-        source=None,
-        target=session.status,
-        reason=session.reason,
-        at=session.created_at,
-    )
-    return Moved(value=session, changes=(change,))
+    return _MACHINE.begin(session)
 
 
 def describe(
@@ -305,19 +301,6 @@ def expire(session: CheckoutSession, code: str, now: datetime) -> Moved[Checkout
     """Its time is over, the merchant ended it, or its subscription came to nothing."""
     after = replace(session, status=Status.EXPIRED, reason=StatusReason(code), draft=None)
     return _move(session, after, now, EventType.CHECKOUT_SESSION_EXPIRED)
-
-
-def _move(before: CheckoutSession, after: CheckoutSession, now: datetime, event: EventType) -> Moved[CheckoutSession]:
-    check(KIND, before.id, TRANSITIONS, before.status, after.status)
-    change = StateChange(
-        kind=KIND, object_id=before.id, source=before.status, target=after.status, reason=after.reason, at=now
-    )
-    return Moved(
-        value=after,
-        before=before,
-        events=(Event(type=event, object_id=before.id, at=now),),
-        changes=(change,),
-    )
 
 
 def checked_answers(offer: Offer, answers: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from gateway.domain.events import EventType
 from gateway.domain.reminder import Ask, Chase, counted
 from gateway.domain.subscription import CollectionMethod
 from gateway.domain.tax import TaxAmount
-from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check, only_from
+from gateway.domain.transition import Event, Machine, Moved, StatusReason, only_from
 
 KIND: Final = "invoice"
 
@@ -185,38 +185,15 @@ class Invoice:
         return self.chase.wake_at if self.status is Status.OPEN and self.chase is not None else None
 
 
-def _move(before: Invoice, after: Invoice, now: datetime, *events: EventType) -> Moved[Invoice]:
-    check(KIND, before.id, TRANSITIONS, before.status, after.status)
-    return Moved(
-        value=after,
-        before=before,
-        events=tuple(Event(type=event, object_id=before.id, at=now) for event in events),
-        changes=(
-            StateChange(
-                kind=KIND, object_id=before.id, source=before.status, target=after.status, reason=after.reason, at=now
-            ),
-        ),
-    )
+_MACHINE: Final = Machine[Invoice](KIND, TRANSITIONS)
+_move: Final = _MACHINE.move
 
 
 def draft(invoice: Invoice) -> Moved[Invoice]:
     """Open the books on a period (ST-52)."""
     if invoice.status is not Status.DRAFT:
         raise ValueError("an invoice begins as a draft")
-    return Moved(
-        value=invoice,
-        events=(Event(type=EventType.INVOICE_CREATED, object_id=invoice.id, at=invoice.created_at),),
-        changes=(
-            StateChange(
-                kind=KIND,
-                object_id=invoice.id,
-                source=None,
-                target=invoice.status,
-                reason=invoice.reason,
-                at=invoice.created_at,
-            ),
-        ),
-    )
+    return _MACHINE.begin(invoice, EventType.INVOICE_CREATED)
 
 
 def bill_lines(invoice: Invoice, lines: tuple[InvoiceLine, ...], now: datetime) -> Moved[Invoice]:

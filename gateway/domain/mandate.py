@@ -10,7 +10,7 @@ from chain.primitives import Address, MandateId, MandateTerms, PeriodUnit, Permi
 from gateway.domain.catalog import Scope
 from gateway.domain.events import EventType
 from gateway.domain.period import add_months, from_unix, period_index
-from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check
+from gateway.domain.transition import Machine, Moved, StatusReason
 
 KIND: Final = "mandate"
 
@@ -68,18 +68,8 @@ class Mandate:
     revoked_at: datetime | None = None
 
 
-def _move(before: Mandate, after: Mandate, now: datetime, *events: EventType) -> Moved[Mandate]:
-    check(KIND, before.id, TRANSITIONS, before.status, after.status)
-    return Moved(
-        value=after,
-        before=before,
-        events=tuple(Event(type=event, object_id=before.id, at=now) for event in events),
-        changes=(
-            StateChange(
-                kind=KIND, object_id=before.id, source=before.status, target=after.status, reason=after.reason, at=now
-            ),
-        ),
-    )
+_MACHINE: Final = Machine[Mandate](KIND, TRANSITIONS)
+_move: Final = _MACHINE.move
 
 
 def periods_to_come(terms: MandateTerms, since: datetime) -> int | None:
@@ -104,20 +94,7 @@ def prepare(mandate: Mandate) -> Moved[Mandate]:
     """Write down the terms that the payer will be asked to sign."""
     if mandate.status is not Status.PENDING:
         raise ValueError("a mandate begins unsigned")
-    return Moved(
-        value=mandate,
-        events=(Event(type=EventType.MANDATE_CREATED, object_id=mandate.id, at=mandate.created_at),),
-        changes=(
-            StateChange(
-                kind=KIND,
-                object_id=mandate.id,
-                source=None,
-                target=mandate.status,
-                reason=mandate.reason,
-                at=mandate.created_at,
-            ),
-        ),
-    )
+    return _MACHINE.begin(mandate, EventType.MANDATE_CREATED)
 
 
 def sign(mandate: Mandate, signature: bytes, permit: Permit | None, now: datetime) -> Moved[Mandate]:

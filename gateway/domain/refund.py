@@ -16,7 +16,7 @@ from gateway.domain.catalog import Scope
 from gateway.domain.charge import Charge
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventType
-from gateway.domain.transition import Action, Event, Moved, StateChange, StatusReason, check
+from gateway.domain.transition import Action, Event, Machine, Moved, StatusReason
 
 KIND: Final = "refund"
 
@@ -136,29 +136,10 @@ def ask(refund: Refund) -> Moved[Refund]:
     """Ask the merchant for the transfer."""
     if refund.status is not Status.REQUIRES_ACTION:
         raise ValueError("a refund begins by asking for its transfer")
-    return Moved(
-        value=refund,
-        events=(Event(type=EventType.REFUND_CREATED, object_id=refund.id, at=refund.created_at),),
-        changes=(
-            StateChange(
-                kind=KIND,
-                object_id=refund.id,
-                source=None,
-                target=refund.status,
-                reason=refund.reason,
-                at=refund.created_at,
-            ),
-        ),
-    )
+    return _MACHINE.begin(refund, EventType.REFUND_CREATED)
 
 
-def _move(before: Refund, after: Refund, now: datetime) -> Moved[Refund]:
-    check(KIND, before.id, TRANSITIONS, before.status, after.status)
-    change = StateChange(
-        kind=KIND, object_id=before.id, source=before.status, target=after.status, reason=after.reason, at=now
-    )
-    event = Event(type=EventType.REFUND_UPDATED, object_id=before.id, at=now)
-    return Moved(value=after, before=before, events=(event,), changes=(change,))
+_MACHINE: Final = Machine[Refund](KIND, TRANSITIONS)
 
 
 def succeed(refund: Refund, at: LogPosition, now: datetime) -> Moved[Refund]:
@@ -174,13 +155,13 @@ def succeed(refund: Refund, at: LogPosition, now: datetime) -> Moved[Refund]:
         log_index=at.log_index,
         succeeded_at=now,
     )
-    return _move(refund, after, now)
+    return _MACHINE.move(refund, after, now, EventType.REFUND_UPDATED)
 
 
 def cancel(refund: Refund, now: datetime) -> Moved[Refund]:
     """The merchant will not send it; its part of the charge can be refunded again."""
     after = replace(refund, status=Status.CANCELED, reason=StatusReason("canceled_by_merchant"), canceled_at=now)
-    return _move(refund, after, now)
+    return _MACHINE.move(refund, after, now, EventType.REFUND_UPDATED)
 
 
 def describe(refund: Refund, metadata: Mapping[str, str], now: datetime) -> Moved[Refund]:

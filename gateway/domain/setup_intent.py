@@ -12,7 +12,7 @@ from typing import Final
 from gateway.domain.catalog import Scope
 from gateway.domain.events import EventType
 from gateway.domain.mandate import Mandate
-from gateway.domain.transition import Action, Event, Moved, StateChange, StatusReason, check, only_from
+from gateway.domain.transition import Action, Machine, Moved, StatusReason, only_from
 
 KIND: Final = "setup_intent"
 
@@ -72,18 +72,8 @@ class SetupIntent:
         return self.next_attempt_at if self.status is Status.PROCESSING else None
 
 
-def _move(before: SetupIntent, after: SetupIntent, now: datetime, *events: EventType) -> Moved[SetupIntent]:
-    check(KIND, before.id, TRANSITIONS, before.status, after.status)
-    return Moved(
-        value=after,
-        before=before,
-        events=tuple(Event(type=event, object_id=before.id, at=now) for event in events),
-        changes=(
-            StateChange(
-                kind=KIND, object_id=before.id, source=before.status, target=after.status, reason=after.reason, at=now
-            ),
-        ),
-    )
+_MACHINE: Final = Machine[SetupIntent](KIND, TRANSITIONS)
+_move: Final = _MACHINE.move
 
 
 def create(intent: SetupIntent) -> Moved[SetupIntent]:
@@ -93,20 +83,7 @@ def create(intent: SetupIntent) -> Moved[SetupIntent]:
     events = [EventType.SETUP_INTENT_CREATED]
     if intent.status is Status.REQUIRES_ACTION:
         events.append(EventType.SETUP_INTENT_REQUIRES_ACTION)
-    return Moved(
-        value=intent,
-        events=tuple(Event(type=event, object_id=intent.id, at=intent.created_at) for event in events),
-        changes=(
-            StateChange(
-                kind=KIND,
-                object_id=intent.id,
-                source=None,
-                target=intent.status,
-                reason=intent.reason,
-                at=intent.created_at,
-            ),
-        ),
-    )
+    return _MACHINE.begin(intent, *events)
 
 
 def with_mandate(intent: SetupIntent, mandate: Mandate) -> SetupIntent:

@@ -18,7 +18,7 @@ from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventType
 from gateway.domain.period import Interval, Period, period
 from gateway.domain.terms import MissingPaymentMethod, PendingUpdate, SubscriptionItem
-from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check, only_from
+from gateway.domain.transition import Event, Machine, Moved, StatusReason, only_from
 
 KIND: Final = "subscription"
 
@@ -215,19 +215,9 @@ def due(subscription: Subscription, now: datetime) -> Due:
     return next((duty for duty, holds in asked if holds), Due.NOTHING)
 
 
-def move(before: Subscription, after: Subscription, now: datetime, *events: EventType) -> Moved[Subscription]:
-    """A change of status, checked against the table."""
-    check(KIND, before.id, TRANSITIONS, before.status, after.status)
-    return Moved(
-        value=after,
-        before=before,
-        events=tuple(Event(type=event, object_id=before.id, at=now) for event in events),
-        changes=(
-            StateChange(
-                kind=KIND, object_id=before.id, source=before.status, target=after.status, reason=after.reason, at=now
-            ),
-        ),
-    )
+_MACHINE: Final = Machine[Subscription](KIND, TRANSITIONS)
+move: Final = _MACHINE.move
+"""A change of status, checked against the table."""
 
 
 def create(subscription: Subscription) -> Moved[Subscription]:
@@ -238,13 +228,7 @@ def create(subscription: Subscription) -> Moved[Subscription]:
         events += [EventType.SUBSCRIPTION_CREATED, EventType.SUBSCRIPTION_TRIAL_STARTED]
     elif s.status is not Status.PENDING or s.expires_at is None:
         raise ValueError("a subscription opens as pending, with the end of its 23 hours, or as trialing, with its end")
-    return Moved(
-        value=s,
-        events=tuple(Event(type=event, object_id=s.id, at=s.created_at) for event in events),
-        changes=(
-            StateChange(kind=KIND, object_id=s.id, source=None, target=s.status, reason=s.reason, at=s.created_at),
-        ),
-    )
+    return _MACHINE.begin(s, *events)
 
 
 def require_customer(subscription: Subscription, reason: StatusReason, now: datetime) -> Moved[Subscription]:

@@ -13,7 +13,7 @@ from typing import Final
 from gateway.domain.catalog import Scope
 from gateway.domain.errors import Conflict, InvalidRequest
 from gateway.domain.events import EventType
-from gateway.domain.transition import Event, Moved, StateChange, StatusReason, check
+from gateway.domain.transition import Event, Machine, Moved, StatusReason
 
 KIND: Final = "test_clock"
 ADVANCE_MAX: Final = timedelta(days=366 * 5)
@@ -53,37 +53,16 @@ class TestClock:
     deleted: bool = False
 
 
+_MACHINE: Final = Machine[TestClock](KIND, TRANSITIONS)
+
+
 def _move(before: TestClock, after: TestClock, *events: EventType) -> Moved[TestClock]:
-    check(KIND, before.id, TRANSITIONS, before.status, after.status)
-    at = after.frozen_at
-    return Moved(
-        value=after,
-        before=before,
-        events=tuple(Event(type=event, object_id=before.id, at=at) for event in events),
-        changes=(
-            StateChange(
-                kind=KIND, object_id=before.id, source=before.status, target=after.status, reason=after.reason, at=at
-            ),
-        ),
-    )
+    return _MACHINE.move(before, after, after.frozen_at, *events)
 
 
 def create(clock: TestClock) -> Moved[TestClock]:
     """Make a clock, standing, or on its way to a time that the local chain has yet to reach."""
-    return Moved(
-        value=clock,
-        events=(Event(type=EventType.TEST_CLOCK_CREATED, object_id=clock.id, at=clock.created_at),),
-        changes=(
-            StateChange(
-                kind=KIND,
-                object_id=clock.id,
-                source=None,
-                target=clock.status,
-                reason=clock.reason,
-                at=clock.created_at,
-            ),
-        ),
-    )
+    return _MACHINE.begin(clock, EventType.TEST_CLOCK_CREATED)
 
 
 def delete(clock: TestClock) -> Moved[TestClock]:

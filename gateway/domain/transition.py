@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from gateway.domain.errors import IllegalTransition
 from gateway.domain.events import EventType
@@ -69,6 +69,62 @@ class Moved(Generic[T_co]):
     before: T_co | None = None
     events: tuple[Event, ...] = ()
     changes: tuple[StateChange, ...] = ()
+
+
+class Stateful(Protocol):
+    """What all objects with a status have."""
+
+    @property
+    def id(self) -> str:
+        """Its identifier."""
+
+    @property
+    def status(self) -> StrEnum:
+        """Where it stands."""
+
+    @property
+    def reason(self) -> StatusReason:
+        """Why it stands there."""
+
+    @property
+    def created_at(self) -> datetime:
+        """When it began."""
+
+
+V = TypeVar("V", bound=Stateful)
+
+
+@dataclass(frozen=True)
+class Machine(Generic[V]):
+    """One kind of object, and the moves that `table` allows its status."""
+
+    kind: str
+    table: Mapping[Any, frozenset[Any]]
+
+    def begin(self, value: V, *events: EventType) -> Moved[V]:
+        """A new object, with the first line of its history."""
+        return self._told(None, value, value.created_at, events)
+
+    def move(self, before: V, after: V, now: datetime, *events: EventType) -> Moved[V]:
+        """A change of status.
+
+        Raises:
+            IllegalTransition: the table does not have it.
+        """
+        check(self.kind, before.id, self.table, before.status, after.status)
+        return self._told(before, after, now, events)
+
+    def _told(self, before: V | None, after: V, at: datetime, events: tuple[EventType, ...]) -> Moved[V]:
+        change = StateChange(
+            kind=self.kind,
+            object_id=after.id,
+            source=None if before is None else before.status,
+            target=after.status,
+            reason=after.reason,
+            at=at,
+        )
+        told = tuple(Event(type=event, object_id=after.id, at=at) for event in events)
+        return Moved(value=after, before=before, events=told, changes=(change,))
 
 
 def check(kind: str, object_id: str, table: Mapping[S, frozenset[S]], source: S, target: S) -> None:
