@@ -15,7 +15,7 @@ from litestar.types import HTTPScope, LifeSpanScope, Message, Receive, Scope, Se
 
 from chain.port import ChainPort
 from gateway import log
-from gateway.api import documents, openapi, problems, serving
+from gateway.api import documents, event_stream, openapi, problems, serving
 from gateway.api.endpoint import Api
 from gateway.api.forms import BODY_BYTES_MAX
 from gateway.api.resources import ENDPOINTS
@@ -75,6 +75,7 @@ def create_app(
             _readyz(gateway, ready),
             _described(gateway.public_url),
             documents.handler(gateway),
+            event_stream.handler(api),
             *(pages(api) if pages is not None else ()),
         ],
         exception_handlers=problems.HANDLERS,

@@ -1,5 +1,6 @@
 """`/v1/webhook_endpoints`: where a merchant hears of events. A secret is shown when it is made, and never again."""
 
+from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType
@@ -13,13 +14,16 @@ from gateway.db import webhooks
 from gateway.db.pages import Page
 from gateway.domain.errors import NotFound
 from gateway.domain.events import EventProfile
-from gateway.domain.webhook import WebhookEndpoint
+from gateway.domain.webhook import ROTATION_OVERLAP, ROTATION_OVERLAP_MAX, WebhookEndpoint
 from gateway.services import webhook_endpoints as services
 from gateway.services.webhook_endpoints import EVENTS_MAX, EndpointFields
 from gateway.wire.webhook import WebhookEndpointObject, webhook_endpoint_with_secret
 
 _KIND: Final = "webhook_endpoint"
 
+_OVERLAP_MAX: Final = int(ROTATION_OVERLAP_MAX.total_seconds())
+
+Version = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[a-z]{1,30})?$")]
 Url = Annotated[str, Meta(min_length=1, max_length=2_048)]
 Events = Annotated[list[Annotated[str, Meta(max_length=100)]], Meta(max_length=EVENTS_MAX)]
 
@@ -30,6 +34,7 @@ class CreateWebhookEndpoint(Params, frozen=True, kw_only=True):
     url: Url
     enabled_events: Events
     event_profile: Literal["default", "stripe"] = "default"
+    api_version: Version | None = None
     description: Text | None = None
     metadata: Metadata = None
 
@@ -45,6 +50,12 @@ class UpdateWebhookEndpoint(Params, frozen=True, kw_only=True):
     disabled: bool | UnsetType = UNSET
 
 
+class RotateSecret(Params, frozen=True, kw_only=True):
+    """How long the old secret signs as well: a day if nothing is said, 0 if it has become known to others."""
+
+    overlap_seconds: Annotated[int, Meta(ge=0, le=_OVERLAP_MAX)] | None = None
+
+
 @writes("/v1/webhook_endpoints", kind=_KIND, params=CreateWebhookEndpoint, answer=WebhookEndpointObject)
 async def create(call: Call, body: CreateWebhookEndpoint) -> WebhookEndpointObject:
     """Create a webhook endpoint; the answer shows its secret this once."""
@@ -55,6 +66,7 @@ async def create(call: Call, body: CreateWebhookEndpoint) -> WebhookEndpointObje
         profile=EventProfile(body.event_profile),
         description=body.description,
         metadata=metadata(body.metadata),
+        api_version=body.api_version,
     )
     made = await services.create(
         call.conn, scope=call.scope, fields=fields, allow_private=call.api.allow_private_webhooks, now=call.now
@@ -101,10 +113,13 @@ async def delete(call: Call, _: Retrieve) -> DeletedObject:
     return DeletedObject(id=gone.id, object=_KIND)
 
 
-@writes("/v1/webhook_endpoints/{id:str}/rotate_secret", kind=_KIND, params=Retrieve, answer=WebhookEndpointObject)
-async def rotate_secret(call: Call, _: Retrieve) -> WebhookEndpointObject:
-    """Give a webhook endpoint a new secret; the old one signs as well for a day."""
-    changed = await services.change_secret(call.conn, scope=call.scope, endpoint_id=call.id, now=call.now)
+@writes("/v1/webhook_endpoints/{id:str}/rotate_secret", kind=_KIND, params=RotateSecret, answer=WebhookEndpointObject)
+async def rotate_secret(call: Call, body: RotateSecret) -> WebhookEndpointObject:
+    """Give a webhook endpoint a new secret; the old one signs as well for a while."""
+    overlap = ROTATION_OVERLAP if body.overlap_seconds is None else timedelta(seconds=body.overlap_seconds)
+    changed = await services.change_secret(
+        call.conn, scope=call.scope, endpoint_id=call.id, now=call.now, overlap=overlap
+    )
     return webhook_endpoint_with_secret(changed)
 
 

@@ -17,8 +17,10 @@ from gateway.db.pages import Page, PageRequest
 from gateway.domain.catalog import Scope
 from gateway.domain.events import EventType
 from gateway.domain.ids import new_id
+from gateway.domain.webhook import DeliveryStatus
 
 _T: Final = schema.event_log
+_DELIVERIES: Final = schema.deliveries
 _ANY_SUFFIX: Final = "*"
 
 
@@ -76,10 +78,34 @@ async def load(conn: Connection, ids: Iterable[str]) -> dict[str, EventRecord]:
     return {row.id: _record(row) for row in await conn.execute(rows.by_id(_T, ids, lock=False))}
 
 
-async def after_sequence(conn: Connection, scope: Scope, sequence: int, *, limit: int) -> list[EventRecord]:
+async def get_many(conn: Connection, scope: Scope, ids: Iterable[str]) -> dict[str, EventRecord]:
+    """Return those of the events that are the caller's."""
+    query = rows.by_id(_T, ids, lock=False).where(rows.in_scope(_T, scope))
+    return {row.id: _record(row) for row in await conn.execute(query)}
+
+
+async def after_sequence(
+    conn: Connection,
+    scope: Scope,
+    sequence: int,
+    *,
+    limit: int,
+    up_to: int | None = None,
+    types: Sequence[str] | None = None,
+) -> list[EventRecord]:
     """Return the caller's events that follow number `sequence`, in their order: nothing is left out or repeated."""
     query = select(_T).where(rows.in_scope(_T, scope), _T.c.sequence > sequence).order_by(_T.c.sequence).limit(limit)
+    if up_to is not None:
+        query = query.where(_T.c.sequence <= up_to)
+    if types is not None:
+        query = query.where(_of_types(types))
     return [_record(row) for row in await conn.execute(query)]
+
+
+async def last_sequence(conn: Connection, scope: Scope) -> int:
+    """Number of the caller's newest event; 0 when there is none."""
+    last = await conn.execute(select(func.max(_T.c.sequence)).where(rows.in_scope(_T, scope)))
+    return last.scalar_one() or 0
 
 
 async def page(
@@ -88,8 +114,12 @@ async def page(
     *,
     types: Sequence[str] | None = None,
     object_id: str | None = None,
+    delivered: bool | None = None,
 ) -> Page[EventRecord]:
-    """List events, the highest number first. A type that ends in `.*` stands for all that begin so."""
+    """List events, the highest number first. A type that ends in `.*` stands for all that begin so.
+
+    `delivered` asks for those that every endpoint has accepted, or for those that one has not.
+    """
     return await pages.read(
         conn,
         _T,
@@ -97,10 +127,18 @@ async def page(
         _record,
         None if types is None else _of_types(types),
         None if object_id is None else _T.c.object_id == object_id,
+        None if delivered is None else _was_delivered() if delivered else ~_was_delivered(),
         kind="event",
         order=_T.c.sequence,
         created=_T.c.at,
     )
+
+
+def _was_delivered() -> ColumnElement[bool]:
+    outstanding = select(_DELIVERIES.c.id).where(
+        _DELIVERIES.c.event_id == _T.c.id, _DELIVERIES.c.status != DeliveryStatus.DELIVERED
+    )
+    return ~outstanding.exists()
 
 
 def _of_types(types: Sequence[str]) -> ColumnElement[bool]:

@@ -47,9 +47,18 @@ async def save_endpoint(conn: Connection, endpoint: WebhookEndpoint) -> None:
     await bulk.update(conn, _ENDPOINTS, [_endpoint_row(endpoint)])
 
 
-async def disable_endpoint(conn: Connection, endpoint_id: str) -> None:
-    """For workers: send nothing more to it. Nothing else is written: the merchant may be changing it at this moment."""
-    await conn.execute(update(_ENDPOINTS).where(_ENDPOINTS.c.id == endpoint_id).values(status=EndpointStatus.DISABLED))
+async def disable_endpoints(conn: Connection, endpoint_ids: Iterable[str]) -> list[WebhookEndpoint]:
+    """For workers: send nothing more to these; returns those that were enabled until now.
+
+    Nothing else is written: the merchant may be changing them at this moment.
+    """
+    statement = (
+        update(_ENDPOINTS)
+        .where(keys.any_of(_ENDPOINTS.c.id, endpoint_ids), _ENDPOINTS.c.status == EndpointStatus.ENABLED)
+        .values(status=EndpointStatus.DISABLED)
+        .returning(_ENDPOINTS)
+    )
+    return sorted((_endpoint(row) for row in await conn.execute(statement)), key=lambda endpoint: endpoint.id)
 
 
 async def delete_endpoint(conn: Connection, endpoint_id: str) -> None:
@@ -127,11 +136,20 @@ async def save_deliveries(conn: Connection, deliveries: Sequence[Delivery]) -> N
     await bulk.update(conn, _DELIVERIES, written)
 
 
-async def claim_due(conn: Connection, *, now: datetime, limit: int, lease_until: datetime) -> list[Delivery]:
-    """For workers: take the deliveries that waited longest; nobody else gets them before `lease_until`."""
+async def claim_due(
+    conn: Connection, *, now: datetime, limit: int, lease_until: datetime, without: Iterable[str] = ()
+) -> list[Delivery]:
+    """For workers: take the deliveries that waited longest; nobody else gets them before `lease_until`.
+
+    Those to the endpoints `without` are left.
+    """
+    left = sorted(without)
     due = (
         select(_DELIVERIES.c.id)
-        .where(_DELIVERIES.c.next_attempt_at <= now)
+        .where(
+            _DELIVERIES.c.next_attempt_at <= now,
+            *([~keys.any_of(_DELIVERIES.c.endpoint_id, left)] if left else []),
+        )
         .order_by(_DELIVERIES.c.next_attempt_at, _DELIVERIES.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True, key_share=True)
@@ -166,16 +184,47 @@ async def pending_of_events(conn: Connection, event_ids: Iterable[str]) -> dict[
 
 
 async def deliveries_of(
-    conn: Connection, scope: Scope, *, event_id: str | None = None, endpoint_id: str | None = None, limit: int
+    conn: Connection,
+    scope: Scope,
+    *,
+    event_id: str | None = None,
+    endpoint_id: str | None = None,
+    status: DeliveryStatus | None = None,
+    before: str | None = None,
+    limit: int,
 ) -> list[Delivery]:
-    """Return the caller's deliveries of an event or to an endpoint, newest first."""
+    """Return the caller's deliveries of an event or to an endpoint, newest first, those older than `before`."""
     query = select(_DELIVERIES).join_from(_DELIVERIES, _ENDPOINTS, _DELIVERIES.c.endpoint_id == _ENDPOINTS.c.id)
     query = query.where(rows.in_scope(_ENDPOINTS, scope)).order_by(_DELIVERIES.c.id.desc()).limit(limit)
     if event_id is not None:
         query = query.where(_DELIVERIES.c.event_id == event_id)
     if endpoint_id is not None:
         query = query.where(_DELIVERIES.c.endpoint_id == endpoint_id)
+    if status is not None:
+        query = query.where(_DELIVERIES.c.status == status)
+    if before is not None:
+        query = query.where(_DELIVERIES.c.id < before)
     return [_delivery(row) for row in await conn.execute(query)]
+
+
+async def sent_to(conn: Connection, endpoint_ids: Iterable[str], event_ids: Iterable[str]) -> list[Delivery]:
+    """For workers, and for callers whose endpoints these are: what is or was on its way there, locked."""
+    query = (
+        select(_DELIVERIES)
+        .where(keys.any_of(_DELIVERIES.c.event_id, event_ids), keys.any_of(_DELIVERIES.c.endpoint_id, endpoint_ids))
+        .order_by(_DELIVERIES.c.id)
+        .with_for_update(key_share=True)
+    )
+    return [_delivery(row) for row in await conn.execute(query)]
+
+
+async def save_restarted(conn: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Write deliveries that begin again."""
+    fixed = {"event_id", "endpoint_id"}
+    written = [
+        {name: value for name, value in _delivery_row(delivery).items() if name not in fixed} for delivery in deliveries
+    ]
+    await bulk.update(conn, _DELIVERIES, written)
 
 
 async def add_attempts(conn: Connection, attempts: Sequence[DeliveryAttempt]) -> None:
@@ -227,6 +276,7 @@ def _endpoint_row(value: WebhookEndpoint) -> dict[str, Any]:
         "metadata": value.metadata,
         "previous_secret": value.previous_secret,
         "previous_secret_expires_at": value.previous_secret_expires_at,
+        "api_version": value.api_version,
     }
 
 
@@ -244,6 +294,7 @@ def _endpoint(row: Any) -> WebhookEndpoint:
         metadata=row.metadata,
         previous_secret=row.previous_secret,
         previous_secret_expires_at=row.previous_secret_expires_at,
+        api_version=row.api_version,
     )
 
 

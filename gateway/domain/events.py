@@ -107,6 +107,7 @@ class EventType(StrEnum):
     METER_UPDATED = "billing.meter.updated"
     METER_DEACTIVATED = "billing.meter.deactivated"
     METER_REACTIVATED = "billing.meter.reactivated"
+    WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint.disabled"
     TEST_CLOCK_CREATED = "test_helpers.test_clock.created"
     TEST_CLOCK_ADVANCING = "test_helpers.test_clock.advancing"
     TEST_CLOCK_READY = "test_helpers.test_clock.ready"

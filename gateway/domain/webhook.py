@@ -7,7 +7,9 @@ from enum import StrEnum
 from typing import Final
 
 from gateway.domain.catalog import Scope
+from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventProfile, EventType, public_type
+from gateway.domain.transition import Event, Moved
 
 QUICK_RETRIES: Final = 5
 QUICK_RETRY_DELAY: Final = timedelta(seconds=1)
@@ -15,6 +17,7 @@ TAIL_FIRST_DELAY: Final = timedelta(seconds=30)
 TAIL_DELAY_MAX: Final = timedelta(hours=8)
 GIVE_UP_AFTER: Final = timedelta(hours=72)
 ROTATION_OVERLAP: Final = timedelta(hours=24)
+ROTATION_OVERLAP_MAX: Final = timedelta(days=7)
 ALL_EVENTS: Final = "*"
 
 
@@ -35,7 +38,11 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEndpoint:
-    """Where events go. While rotating, `previous_secret` signs as well until it expires."""
+    """Where events go. While rotating, `previous_secret` signs as well until it expires.
+
+    `api_version` is what its events say they are of; None stands for the version of this gateway. One shape serves all
+    versions: it has the older and the newer places of what was moved.
+    """
 
     id: str
     scope: Scope
@@ -49,6 +56,7 @@ class WebhookEndpoint:
     metadata: Mapping[str, str] = field(default_factory=dict)
     previous_secret: str | None = None
     previous_secret_expires_at: datetime | None = None
+    api_version: str | None = None
 
     def secrets(self, now: datetime) -> tuple[str, ...]:
         """Secrets that sign at `now`, newest first."""
@@ -82,14 +90,38 @@ class Delivery:
     delivered_at: datetime | None = None
 
 
-def rotate_secret(endpoint: WebhookEndpoint, secret: str, now: datetime) -> WebhookEndpoint:
-    """Sign with `secret` from now on, and with the old one too until the overlap ends."""
+def rotate_secret(
+    endpoint: WebhookEndpoint, secret: str, now: datetime, overlap: timedelta = ROTATION_OVERLAP
+) -> WebhookEndpoint:
+    """Sign with `secret` from now on, and with the old one too until the overlap ends; none leaves it at once."""
+    has_overlap = overlap > timedelta()
     return replace(
         endpoint,
         secret=secret,
-        previous_secret=endpoint.secret,
-        previous_secret_expires_at=now + ROTATION_OVERLAP,
+        previous_secret=endpoint.secret if has_overlap else None,
+        previous_secret_expires_at=now + overlap if has_overlap else None,
     )
+
+
+def given_up(endpoint: WebhookEndpoint, now: datetime) -> Moved[WebhookEndpoint]:
+    """Announce that an endpoint was disabled, because nothing was accepted there for 72 hours (C13)."""
+    return Moved(
+        value=replace(endpoint, status=EndpointStatus.DISABLED),
+        events=(Event(type=EventType.WEBHOOK_ENDPOINT_DISABLED, object_id=endpoint.id, at=now),),
+    )
+
+
+def check_replay(endpoint: WebhookEndpoint) -> None:
+    """Refuse to send past events to an endpoint that hears nothing.
+
+    Raises:
+        InvalidRequest: it is disabled.
+    """
+    if endpoint.status is EndpointStatus.DISABLED:
+        raise InvalidRequest(
+            "This webhook endpoint is disabled; enable it first (disabled=false), then replay.",
+            code="webhook_endpoint_disabled",
+        )
 
 
 def retry_delay(attempts: int) -> timedelta:
@@ -105,6 +137,23 @@ def hold(delivery: Delivery, until: datetime) -> Delivery:
     if delivery.status is not DeliveryStatus.PENDING:
         raise ValueError(f"delivery {delivery.id} is {delivery.status} and waits for nothing")
     return replace(delivery, next_attempt_at=until)
+
+
+def replayed(delivery: Delivery, now: datetime, *, busy_until: datetime) -> Delivery:
+    """Begin again with a delivery, whatever came of it, with all its tries and 72 hours before it.
+
+    One that is about to be tried (before `busy_until`) is left alone: a worker may be sending it at this moment.
+    """
+    if delivery.next_attempt_at is not None and delivery.next_attempt_at <= busy_until:
+        return delivery
+    return replace(
+        delivery,
+        status=DeliveryStatus.PENDING,
+        attempts=0,
+        created_at=now,
+        next_attempt_at=now,
+        delivered_at=None,
+    )
 
 
 def abandon(delivery: Delivery, error: str) -> Delivery:

@@ -32,7 +32,7 @@ from gateway.domain.tax import TaxRate
 from gateway.domain.terms import SubscriptionItem
 from gateway.domain.test_clock import TestClock
 from gateway.domain.transition import Moved
-from gateway.domain.webhook import Delivery
+from gateway.domain.webhook import Delivery, WebhookEndpoint
 from gateway.services import allowances, mail_queue
 from gateway.services.gateway import Gateway
 from gateway.wire import render
@@ -60,6 +60,7 @@ Recordable = (
     | CheckoutSession
     | TestClock
     | Meter
+    | WebhookEndpoint
 )
 """Kinds of objects that events are about."""
 

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from gateway.db import webhooks
@@ -15,7 +15,7 @@ from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.events import EventProfile, EventType, public_type
 from gateway.domain.ids import new_id
 from gateway.domain.signatures import new_secret
-from gateway.domain.webhook import ALL_EVENTS, EndpointStatus, WebhookEndpoint, rotate_secret
+from gateway.domain.webhook import ALL_EVENTS, ROTATION_OVERLAP, EndpointStatus, WebhookEndpoint, rotate_secret
 
 ENDPOINTS_MAX: Final = 16
 """Endpoints of an account in a mode; every event becomes a delivery for each of them."""
@@ -38,6 +38,7 @@ class EndpointFields:
     description: str | None = None
     metadata: Mapping[str, str | None] | None = field(default_factory=dict)
     disabled: bool = False
+    api_version: str | None = None
 
 
 def _events(names: Sequence[str]) -> tuple[str, ...]:
@@ -79,6 +80,7 @@ async def create(
         profile=fields.profile,
         description=fields.description,
         metadata=merchant_metadata.merge({}, fields.metadata),
+        api_version=fields.api_version,
     )
     await webhooks.add_endpoint(conn, endpoint)
     return endpoint
@@ -131,13 +133,15 @@ async def delete(conn: Connection, *, scope: Scope, endpoint_id: str) -> Webhook
     return endpoint
 
 
-async def change_secret(conn: Connection, *, scope: Scope, endpoint_id: str, now: datetime) -> WebhookEndpoint:
+async def change_secret(
+    conn: Connection, *, scope: Scope, endpoint_id: str, now: datetime, overlap: timedelta = ROTATION_OVERLAP
+) -> WebhookEndpoint:
     """Sign with a new secret from now on; the old one signs as well until the overlap ends.
 
     Raises:
         NotFound: there is no such endpoint.
     """
     before = await _locked(conn, scope, endpoint_id)
-    after = rotate_secret(before, new_secret(secrets.token_bytes(_SECRET_BYTES)), now)
+    after = rotate_secret(before, new_secret(secrets.token_bytes(_SECRET_BYTES)), now, overlap)
     await webhooks.save_endpoint(conn, after)
     return after

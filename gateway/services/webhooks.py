@@ -2,16 +2,17 @@
 
 A dead or slow endpoint costs its own deliveries time and nobody else's: endpoints are served side by side, each with a
 bounded number of requests, and the first one that gets no answer at all holds back the rest of its endpoint until
-its own next try.
+its own next try. A step does not wait for those that are slow: they finish beside the next steps, which leave their
+endpoints alone until then.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from gateway.db import events, webhooks
 from gateway.db.events import EventRecord
@@ -26,12 +27,16 @@ from gateway.failpoints import Failpoint, failpoint
 from gateway.services import mail_queue
 from gateway.services.gateway import Gateway
 from gateway.services.ports import HttpAnswer, HttpFailed, HttpPort
+from gateway.services.recording import Origin, record
 from gateway.wire import webhook as wire
 
 PER_ENDPOINT_MAX: Final = 8  # requests at once to one endpoint: enough for 100 events/s, few enough for a small server
 PER_ENDPOINT_BATCH: Final = 32  # deliveries of one endpoint in one step: at worst four rounds of ten seconds
 LEASE: Final = timedelta(seconds=60)
 """How long a claim lasts when its worker dies; longer than a step takes, even when every answer takes ten seconds."""
+
+PATIENCE_SECONDS: Final = 0.5  # how long a step waits for its slowest endpoint before it goes on without it
+STRAGGLERS_MAX: Final = 24  # at once in a process: with 8 requests each they leave it a quarter of its sockets
 
 _log = logging.getLogger(__name__)
 
@@ -54,26 +59,80 @@ class _Result:
     is_silent: bool = False
 
 
-async def deliver_due(gateway: Gateway, http: HttpPort, *, now: datetime, limit: int = 100) -> int:
+class Stragglers:
+    """The slow endpoints that a process is still serving; nothing more is claimed for them meanwhile."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def endpoint_ids(self) -> frozenset[str]:
+        """Who they are."""
+        return frozenset(self._tasks)
+
+    async def has_room(self) -> None:
+        """Return when one more can be taken."""
+        while len(self._tasks) >= STRAGGLERS_MAX:
+            await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+
+    async def all_done(self) -> None:
+        """Return when none is left."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+
+    def take(self, endpoint_id: str, finish: Coroutine[Any, Any, None]) -> None:
+        """Let `finish` run beside everything else; if it fails, the claims of its endpoint run out by themselves."""
+        task = asyncio.create_task(finish, name=f"slow endpoint {endpoint_id}")
+        self._tasks[endpoint_id] = task
+
+        def forget(done: asyncio.Task[None]) -> None:
+            del self._tasks[endpoint_id]
+            if not done.cancelled() and (error := done.exception()) is not None:
+                _log.warning("deliveries to a slow endpoint will be tried again: %s", type(error).__name__)
+
+        task.add_done_callback(forget)
+
+
+async def deliver_due(
+    gateway: Gateway, http: HttpPort, *, now: datetime, limit: int = 100, stragglers: Stragglers | None = None
+) -> int:
     """Try one batch of due deliveries once; returns how many were claimed, of which a long queue's end goes back.
 
     Claims hold for `LEASE`: a worker that dies between request and commit makes an endpoint hear of an event again,
-    never miss it.
+    never miss it. Without `stragglers` it waits for every endpoint.
     """
+    if stragglers is not None:
+        await stragglers.has_room()
+    slow = frozenset() if stragglers is None else stragglers.endpoint_ids
     async with gateway.books.write() as conn:
-        claimed = await webhooks.claim_due(conn, now=now, limit=limit, lease_until=now + LEASE)
+        claimed = await webhooks.claim_due(conn, now=now, limit=limit, lease_until=now + LEASE, without=slow)
         endpoints = await webhooks.load(conn, sorted({delivery.endpoint_id for delivery in claimed})) if claimed else {}
         records = await events.load(conn, sorted({delivery.event_id for delivery in claimed})) if claimed else {}
     if not claimed:
         return 0
     failpoint(Failpoint.DELIVERY_CLAIMED)
     queues = _by_endpoint(claimed, endpoints, records)
-    served = await asyncio.gather(*(_serve(http, queue, now) for queue in queues.values()))
-    results = [result for of_endpoint in served for result in of_endpoint]
+    served = {
+        endpoint_id: asyncio.create_task(_serve(http, queue, now), name=f"endpoint {endpoint_id}")
+        for endpoint_id, queue in queues.items()
+    }
+    try:
+        await asyncio.wait(served.values(), timeout=None if stragglers is None else PATIENCE_SECONDS)
+    except asyncio.CancelledError:
+        for task in served.values():
+            task.cancel()
+        raise
+    if stragglers is not None:
+        for endpoint_id in [each for each, task in served.items() if not task.done()]:
+            stragglers.take(endpoint_id, _finish(gateway, served.pop(endpoint_id), now))
     failpoint(Failpoint.DELIVERY_SENT)
-    await _write_down(gateway, results, now)
+    await _write_down(gateway, [result for task in served.values() for result in task.result()], now)
     failpoint(Failpoint.DELIVERY_COMMITTED)
-    return len(results)
+    return len(claimed)
+
+
+async def _finish(gateway: Gateway, serving: asyncio.Task[list[_Result]], now: datetime) -> None:
+    await _write_down(gateway, await serving, now)
 
 
 def _by_endpoint(
@@ -108,12 +167,12 @@ async def _serve(http: HttpPort, queue: Sequence[_Parcel], now: datetime) -> lis
 
 
 async def _try(http: HttpPort, parcel: _Parcel, now: datetime) -> _Result:
-    delivery, endpoint, record = parcel.delivery, parcel.endpoint, parcel.record
+    delivery, endpoint, event = parcel.delivery, parcel.endpoint, parcel.record
     if endpoint.status is EndpointStatus.DISABLED:
         return _Result(rules.abandon(delivery, "the endpoint is disabled"))
-    name = public_type(record.type, endpoint.profile) or record.type
-    body = wire.event(record, name, pending_webhooks=1)
-    headers = signatures.headers(message_id=record.id, timestamp=to_unix(now), body=body, secrets=endpoint.secrets(now))
+    name = public_type(event.type, endpoint.profile) or event.type
+    body = wire.event(event, name, pending_webhooks=1, api_version=endpoint.api_version)
+    headers = signatures.headers(message_id=event.id, timestamp=to_unix(now), body=body, secrets=endpoint.secrets(now))
     try:
         answer = await http.post(
             endpoint.url, body=body, headers={**headers, "Content-Type": "application/json; charset=utf-8"}
@@ -164,17 +223,17 @@ async def _write_down(gateway: Gateway, results: Sequence[_Result], now: datetim
         await webhooks.add_attempts(conn, [result.attempt for result in results if result.attempt is not None])
         for endpoint_id, until in silent.items():
             await webhooks.hold_endpoint(conn, endpoint_id, until=until)
-        for endpoint in (await webhooks.load(conn, given_up)).values() if given_up else ():
-            if endpoint.status is EndpointStatus.ENABLED:
-                await webhooks.disable_endpoint(conn, endpoint.id)
-                await mail_queue.tell_merchant(
-                    conn,
-                    gateway,
-                    endpoint.scope,
-                    MailKind.ENDPOINT_DISABLED,
-                    about=endpoint.id,
-                    occasion=f"{endpoint.id}:{now.isoformat()}",
-                    now=now,
-                )
-                _log.error("endpoint disabled after 72 hours without success", extra={"endpoint": endpoint.id})
+        disabled = await webhooks.disable_endpoints(conn, given_up) if given_up else []
+        for endpoint in disabled:
+            await mail_queue.tell_merchant(
+                conn,
+                gateway,
+                endpoint.scope,
+                MailKind.ENDPOINT_DISABLED,
+                about=endpoint.id,
+                occasion=f"{endpoint.id}:{now.isoformat()}",
+                now=now,
+            )
+            _log.error("endpoint disabled after 72 hours without success", extra={"endpoint": endpoint.id})
+        await record(conn, gateway, [rules.given_up(endpoint, now) for endpoint in disabled], origin=Origin(now))
         failpoint(Failpoint.DELIVERY_WRITTEN)

@@ -124,7 +124,7 @@ def webhook_endpoint(value: WebhookEndpoint, _related: Related) -> WebhookEndpoi
     return WebhookEndpointObject(
         id=value.id,
         object="webhook_endpoint",
-        api_version=API_VERSION,
+        api_version=value.api_version or API_VERSION,
         created=to_unix(value.created_at),
         description=value.description,
         enabled_events=value.enabled_events,
@@ -159,7 +159,9 @@ def clock(value: TestClock, _related: Related) -> TestClockObject:
     )
 
 
-def event_object(record: EventRecord, public_type: str, *, pending_webhooks: int = 0) -> EventObject:
+def event_object(
+    record: EventRecord, public_type: str, *, pending_webhooks: int = 0, api_version: str | None = None
+) -> EventObject:
     """Put the envelope around a stored snapshot; the snapshot's bytes go out as they were stored.
 
     Under a name of the alias the charge intent takes the alias's shape.
@@ -170,6 +172,7 @@ def event_object(record: EventRecord, public_type: str, *, pending_webhooks: int
         snapshot = payments.as_payment_intent(snapshot)
     return EventObject(
         id=record.id,
+        api_version=api_version or API_VERSION,
         created=to_unix(record.at),
         data=EventSnapshot(
             object=msgspec.Raw(snapshot),
@@ -184,6 +187,8 @@ def event_object(record: EventRecord, public_type: str, *, pending_webhooks: int
     )
 
 
-def event(record: EventRecord, public_type: str, *, pending_webhooks: int = 0) -> bytes:
-    """The whole event as it is delivered."""
-    return _encoder.encode(event_object(record, public_type, pending_webhooks=pending_webhooks))
+def event(record: EventRecord, public_type: str, *, pending_webhooks: int = 0, api_version: str | None = None) -> bytes:
+    """The whole event as it is delivered; `api_version` is what its receiver asked for."""
+    return _encoder.encode(
+        event_object(record, public_type, pending_webhooks=pending_webhooks, api_version=api_version)
+    )

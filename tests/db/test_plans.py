@@ -202,6 +202,10 @@ async def fill_events(conn: Connection) -> None:
 def delivery_queries(conn: Connection) -> Mapping[str, Work]:
     return {
         "due deliveries": lambda: webhooks.claim_due(conn, now=f.NOW, limit=50, lease_until=LATER),
+        "due deliveries to quick endpoints": lambda: webhooks.claim_due(
+            conn, now=f.NOW, limit=50, lease_until=LATER, without=["we_slow"]
+        ),
+        "what is or was on its way": lambda: webhooks.sent_to(conn, [f.ENDPOINT_ID], ["evt_1", "evt_2"]),
         "held deliveries": lambda: webhooks.hold_endpoint(conn, f.ENDPOINT_ID, until=LATER),
         "due mails": lambda: mails.claim_due(conn, now=f.NOW, limit=50, lease_until=LATER),
     }
@@ -267,6 +271,11 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
         "first unsettled": lambda: audits.first_unsettled(conn, 1),
         "history": lambda: state_changes.of(conn, f.SCOPE, some),
         "events after": lambda: events.after_sequence(conn, f.SCOPE, 7, limit=50),
+        "events of a type after": lambda: events.after_sequence(
+            conn, f.SCOPE, 7, limit=50, up_to=90, types=["invoice.*"]
+        ),
+        "newest event": lambda: events.last_sequence(conn, f.SCOPE),
+        "events by id": lambda: events.get_many(conn, f.SCOPE, ["evt_1"]),
         "pending deliveries": lambda: webhooks.pending_of_events(conn, ["evt_1"]),
         "deliveries of an event": lambda: webhooks.deliveries_of(conn, f.SCOPE, event_id="evt_1", limit=10),
         "customers of a clock": lambda: catalog.customers_of_clock(conn, f.SCOPE, f.numbered("clock", 2)),
@@ -330,6 +339,7 @@ def list_queries(conn: Connection) -> Mapping[str, Work]:
             conn, page, subscription=f.numbered("sub", 7)
         ),
         "events": lambda: events.page(conn, page),
+        "undelivered events": lambda: events.page(conn, page, delivered=False),
         "events of an object": lambda: events.page(conn, page, object_id=f.numbered("ch", 7)),
     }
 

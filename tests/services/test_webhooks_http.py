@@ -50,6 +50,22 @@ async def test_the_body_and_the_headers_arrive_as_they_were_given(serve: Serve) 
     assert seen == [(b'{"a":1}', "evt_1", webhook_http.USER_AGENT)]
 
 
+async def test_deliveries_share_a_few_connections_that_stay_open(serve: Serve) -> None:
+    connections = set()
+
+    async def handler(request: web.Request) -> web.Response:
+        await request.read()
+        connections.add(request.transport)
+        return web.Response(text="thanks")
+
+    server = await serve(handler)
+    url = str(server.make_url("/hook"))
+    async with webhook_http.opened(allow_private=True) as http:
+        for _ in range(10):
+            await asyncio.gather(*(http.post(url, body=b"{}", headers={}) for _ in range(8)))
+    assert len(connections) <= 8
+
+
 async def test_a_redirect_is_an_answer_and_is_not_followed(serve: Serve) -> None:
     paths: list[str] = []
 

@@ -51,6 +51,7 @@ webhook_endpoints: Final = Table(
     document("metadata"),
     words("previous_secret"),
     at("previous_secret_expires_at"),
+    words("api_version"),
     Column("deleted", Flag, nullable=False),
 )
 of_tenant(webhook_endpoints)
