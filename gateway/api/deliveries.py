@@ -22,6 +22,7 @@ from gateway.wire.webhook import EventObject
 
 _EVENT: Final = "event"
 _ENDPOINT: Final = "webhook_endpoint"
+_DELIVERY: Final = "webhook_delivery"
 _EVENTS_MAX: Final = 100
 _SEQUENCE_MAX: Final = 2**53
 
@@ -55,11 +56,14 @@ class Retry(Params, frozen=True, kw_only=True):
 
 
 async def _page(call: Call, query: ListDeliveries, **of: str) -> Page[DeliveryObject]:
+    after = query.starting_after
+    if after is not None and await webhooks.get_delivery(call.conn, call.scope, after) is None:
+        raise NotFound(_DELIVERY, after, param="starting_after")
     found = await webhooks.deliveries_of(
         call.conn,
         call.scope,
         status=None if query.status is None else DeliveryStatus(query.status),
-        before=query.starting_after,
+        before=after,
         limit=query.limit + 1,
         **of,
     )

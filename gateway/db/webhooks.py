@@ -207,6 +207,13 @@ async def deliveries_of(
     return [_delivery(row) for row in await conn.execute(query)]
 
 
+async def get_delivery(conn: Connection, scope: Scope, delivery_id: str) -> Delivery | None:
+    """Return a delivery to an endpoint of the caller's; None when there is none."""
+    query = select(_DELIVERIES).join_from(_DELIVERIES, _ENDPOINTS, _DELIVERIES.c.endpoint_id == _ENDPOINTS.c.id)
+    row = (await conn.execute(query.where(_DELIVERIES.c.id == delivery_id, rows.in_scope(_ENDPOINTS, scope)))).first()
+    return None if row is None else _delivery(row)
+
+
 async def sent_to(conn: Connection, endpoint_ids: Iterable[str], event_ids: Iterable[str]) -> list[Delivery]:
     """For workers, and for callers whose endpoints these are: what is or was on its way there, locked."""
     query = (

@@ -151,3 +151,6 @@ async def _make_rest(desk: Desk, estate: Estate) -> None:
         estate.ids[kind] = answer.json()["id"]
     events = (await desk.get("/v1/events?limit=1", key=estate.key)).json()["data"]
     estate.ids["event"] = events[0]["id"]
+    path = f"/v1/webhook_endpoints/{estate.ids['webhook_endpoint']}/deliveries"
+    deliveries = (await desk.get(f"{path}?limit=1", key=estate.key)).json()["data"]
+    estate.ids["webhook_delivery"] = deliveries[0]["id"]

@@ -32,6 +32,7 @@ _KINDS: Final[Mapping[str, str]] = {
 _PLURALS: Final[Mapping[str, str]] = {
     "sessions": "checkout_session",
     "balance_transactions": "balance_transaction",
+    "deliveries": "webhook_delivery",
     "line_items": "price",
     "event_summaries": "meter",
 }

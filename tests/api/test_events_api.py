@@ -176,6 +176,8 @@ BAD_READS = [
     ("success", "/v1/events?delivery_success=perhaps", 400, "parameter_invalid", "delivery_success"),
     ("deliveries-of-nothing", f"/v1/events/{MISSING}/deliveries", 404, "resource_missing", "id"),
     ("deliveries-to-nothing", "/v1/webhook_endpoints/we_x/deliveries", 404, "resource_missing", "id"),
+    ("after-nothing", "/v1/webhook_endpoints/{id}/deliveries?starting_after=whd_x", 400, "resource_missing",
+     "starting_after"),
     ("unknown-status", "/v1/webhook_endpoints/we_x/deliveries?status=lost", 400, "parameter_invalid", "status"),
 ]  # fmt: skip
 
@@ -186,7 +188,8 @@ BAD_READS = [
 async def test_a_bad_question_has_one_precise_answer(
     small_desk: Desk, path: str, status: int, code: str, param: str | None
 ) -> None:
-    answer = await small_desk.get(path)
+    made = await endpoint(small_desk)
+    answer = await small_desk.get(path.format(id=made["id"]))
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error.get("param")) == (status, code, param), answer.text
 

@@ -135,6 +135,7 @@ async def test_a_stranger_finds_nothing_by_id_and_nothing_in_lists(books: Books,
             assert (await page(conn, PageRequest(scope=f.SCOPE, limit=9))).items
             assert (await page(conn, PageRequest(scope=stranger, limit=9))).items == []
         assert await events.after_sequence(conn, stranger, 0, limit=9) == []
+        assert await webhooks.get_delivery(conn, stranger, "whd_1") is None
         assert (await events.last_sequence(conn, stranger), await events.last_sequence(conn, f.SCOPE)) == (0, 1)
         assert list(await events.get_many(conn, f.SCOPE, [record.id])) == [record.id]
         assert await events.get_many(conn, stranger, [record.id]) == {}

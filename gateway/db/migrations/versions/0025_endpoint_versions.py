@@ -6,7 +6,7 @@ from typing import Final
 from alembic import op
 
 revision: Final = "0025_endpoint_versions"
-down_revision: Final = "0015_wallets"
+down_revision: Final = "0019_portal"
 
 _SQL: Final = Path(__file__).parent.parent / "sql"
 
