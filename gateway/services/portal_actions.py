@@ -78,7 +78,7 @@ def _refuse_unless(allowed: bool, what: str) -> None:  # noqa: FBT001 - a condit
 
 
 async def cancel(
-    conn: Connection, gateway: Gateway, act: Act, *, at_once: bool, details: CancellationDetails
+    conn: Connection, gateway: Gateway, act: Act, *, at_once: bool, sent: Mapping[str, str]
 ) -> Subscription:
     """End a subscription, now or with its period (SX-13, SX-19).
 
@@ -89,6 +89,7 @@ async def cancel(
     may = await _allowed(conn, act)
     _refuse_unless(may.features.cancel.enabled, "canceling")
     _refuse_unless(not at_once or may.features.cancel.mode is CancelMode.IMMEDIATELY, "canceling at once")
+    details = details_of(sent, may.features)
     if at_once:
         return await subscriptions.cancel(
             conn,

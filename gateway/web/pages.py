@@ -22,7 +22,7 @@ from gateway.domain.errors import Conflict, DomainError
 from gateway.services import checkout_payer, checkout_signing
 from gateway.services.checkout_parts import PayersWallet
 from gateway.services.recording import Origin
-from gateway.web import bill_pages, rendering
+from gateway.web import bill_pages, portal_pages, rendering
 from gateway.web.answers import (
     AnyRequest,
     NoSuchPage,
@@ -72,7 +72,12 @@ def handlers(api: Api) -> list[Router]:
         },
         request_max_body_size=BODY_BYTES_MAX,
     )
-    return [checkout, bill_pages.router(pages), Router(path="/assets", route_handlers=[_asset])]
+    return [
+        checkout,
+        bill_pages.router(pages),
+        *portal_pages.handlers(api),
+        Router(path="/assets", route_handlers=[_asset]),
+    ]
 
 
 def _page(pages: Pages) -> Any:

@@ -18,7 +18,11 @@ from gateway.domain.catalog import Account
 from gateway.web.security import page_headers
 from gateway.web.words import Words
 
-ASSETS: Final = {"checkout.css": "text/css; charset=utf-8", "checkout.js": "text/javascript; charset=utf-8"}
+ASSETS: Final = {
+    "checkout.css": "text/css; charset=utf-8",
+    "checkout.js": "text/javascript; charset=utf-8",
+    "portal.js": "text/javascript; charset=utf-8",
+}
 FOR_EVER: Final = "public, max-age=31536000, immutable"
 """Assets carry a hash of what they hold in their address, so that they never change."""
 
@@ -111,6 +115,8 @@ def page(
                 "is_test": False,
                 "languages": False,
                 "cancel_url": None,
+                "script_name": "checkout.js",
+                "back_words": None,
                 "script": None if script is None else _embedded(script),
                 **context,
             }

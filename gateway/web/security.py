@@ -1,6 +1,7 @@
 """What keeps the pages safe: headers, where requests may come from, and how many may come.
 
-The pages set no cookie: whoever has a session's address may act in it, and nobody else's browser has it to lend.
+The pages of checkout set no cookie: whoever has a session's address may act in it, and nobody else's browser has it
+to lend. The portal has one, and a token besides (`gateway.web.portal_session`).
 """
 
 from collections import deque
@@ -62,6 +63,7 @@ def is_from_here(headers: Mapping[str, str]) -> bool:
 class Limiter:
     """How often each session was asked for something lately, in this process."""
 
+    requests_max: int = REQUESTS_MAX
     seen: dict[str, deque[datetime]] = field(default_factory=dict)
 
     def allows(self, session_id: str, now: datetime) -> bool:
@@ -72,7 +74,7 @@ class Limiter:
             del self.seen[next(iter(self.seen))]
         while times and times[0] <= now - REQUESTS_WINDOW:
             times.popleft()
-        if len(times) >= REQUESTS_MAX:
+        if len(times) >= self.requests_max:
             return False
         times.append(now)
         return True

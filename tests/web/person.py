@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eth_account import Account
+from eth_account.messages import encode_defunct
 from playwright.async_api import Page
 
 from chain.local_node import LOCAL_CHAIN_ID
@@ -22,9 +23,17 @@ DISPLAYS = {
     "desktop-light": (1280, 900, "light"),
     "desktop-dark": (1280, 900, "dark"),
 }
-TARGETS = "button, input:not([type=radio]), select, a.go, a.lang, .leave a, .pick"
+TARGETS = "button, input:not([type=radio]), select, textarea, a.go, a.lang, a.doc, .leave a, .pick"
 TARGET_MIN = 48
-ASKING = frozenset({"eth_requestAccounts", "eth_sendTransaction", "eth_signTypedData_v4", "wallet_switchEthereumChain"})
+ASKING = frozenset(
+    {
+        "eth_requestAccounts",
+        "eth_sendTransaction",
+        "eth_signTypedData_v4",
+        "personal_sign",
+        "wallet_switchEthereumChain",
+    }
+)
 
 PROVIDER = """
 (() => {
@@ -66,6 +75,7 @@ class BrowserWallet:
     asked: Counter[str] = field(default_factory=Counter)
     sent: list[dict[str, Any]] = field(default_factory=list)
     signed: list[dict[str, Any]] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     @property
     def address(self) -> Address:
@@ -103,13 +113,19 @@ class BrowserWallet:
                 return None
             case "eth_sendTransaction":
                 return await self._send(params[0])
-            case "eth_signTypedData_v4":
-                document = json.loads(params[1])
-                self.signed.append(document)
-                signature = Account.from_key(self.key).sign_typed_data(full_message=document).signature
-                return "0x" + bytes(signature).hex()
+            case "eth_signTypedData_v4" | "personal_sign":
+                return "0x" + self._signature(method, params).hex()
             case _:
                 raise AssertionError(f"the page asked for {method}")
+
+    def _signature(self, method: str, params: list[Any]) -> bytes:
+        if method == "personal_sign":
+            text = bytes.fromhex(params[0][2:]).decode()
+            self.messages.append(text)
+            return bytes(Account.sign_message(encode_defunct(text=text), self.key).signature)
+        document = json.loads(params[1])
+        self.signed.append(document)
+        return bytes(Account.from_key(self.key).sign_typed_data(full_message=document).signature)
 
     async def _send(self, transaction: dict[str, Any]) -> str:
         self.sent.append(transaction)

@@ -36,7 +36,7 @@ from gateway.services import (
     settlement,
     submission,
 )
-from gateway.services.gateway import Gateway, Network
+from gateway.services.gateway import Gateway, MailPolicy, Network
 from gateway.web import pages
 from tests import factories
 
@@ -116,6 +116,7 @@ class Shop:
             networks={LOCAL_CHAIN_ID: network},
             tokens={(LOCAL_CHAIN_ID, token.address): token for token in (usdc, usdt)},
             public_url=f"http://localhost:{port}",
+            mail=MailPolicy(sender="billing@dues.example", in_test_mode=True),
         )
         shop = cls(gateway, chain, local, stage, DevelopmentSigner(DEVELOPMENT_KEYS[1]), plain, url=gateway.public_url)
         async with gateway.books.write() as conn:
