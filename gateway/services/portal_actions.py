@@ -13,13 +13,12 @@ from gateway.db import catalog, payers, portal_configurations
 from gateway.db.engine import Connection
 from gateway.domain.cancellation import CancellationDetails
 from gateway.domain.catalog import Price, Product
-from gateway.domain.checkout import CheckoutSession, Mode, Offer
+from gateway.domain.checkout import CheckoutSession
 from gateway.domain.errors import InvalidRequest, NotFound
 from gateway.domain.portal import PayerScope
 from gateway.domain.portal_configuration import CancelMode, Features
 from gateway.domain.subscription import CancellationReason, Subscription
-from gateway.services import checkout, pauses, subscriptions, times
-from gateway.services.checkout import NewSession
+from gateway.services import another_wallet, pauses, subscriptions, times
 from gateway.services.gateway import Gateway
 from gateway.services.item_changes import ItemChange
 from gateway.services.plan_changes import TermsRequest
@@ -182,9 +181,7 @@ async def change_plan(conn: Connection, gateway: Gateway, act: Act, *, price_id:
     return await _update(conn, gateway, may, changes, act.origin)
 
 
-async def change_wallet(
-    conn: Connection, gateway: Gateway, act: Act, *, back_to: str, locale: str | None
-) -> CheckoutSession:
+async def change_wallet(conn: Connection, gateway: Gateway, act: Act, *, back_to: str) -> CheckoutSession:
     """Open the page on which another wallet, token or chain is set up for a subscription, or the same one signs anew.
 
     Raises:
@@ -194,16 +191,8 @@ async def change_wallet(
     may = await _allowed(conn, act)
     waits = may.subscription.pending_update is not None or may.subscription.pending_setup_intent_id is not None
     _refuse_unless(may.features.payment_method_update or waits, "another wallet")
-    wanted = NewSession(
-        mode=Mode.SETUP,
-        success_url=back_to,
-        cancel_url=back_to,
-        offer=Offer(lines=()),
-        subscription_id=may.subscription.id,
-        locale=locale,
-    )
-    return await checkout.create(
-        conn, gateway, scope=may.subscription.scope, wanted=wanted, now=may.now, origin=act.origin
+    return await another_wallet.page_for(
+        conn, gateway, may.subscription, back_to=back_to, now=may.now, origin=act.origin
     )
 
 

@@ -282,12 +282,9 @@ def _acting(portal: Portal) -> list[Any]:
         changed = await portal_actions.change_plan(conn, gateway, act, price_id=sent.get("price", ""))
         return _back(changed, "changed" if changed.pending_update is None else "")
 
-    async def wallet(conn: Connection, act: Act, sent: Mapping[str, str]) -> str:
+    async def wallet(conn: Connection, act: Act, _sent: Mapping[str, str]) -> str:
         back_to = f"{gateway.public_url}/customer/subscriptions/{act.subscription_id}"
-        session = await portal_actions.change_wallet(
-            conn, gateway, act, back_to=back_to, locale=sent.get("language") or None
-        )
-        return page_path(session)
+        return page_path(await portal_actions.change_wallet(conn, gateway, act, back_to=back_to))
 
     steps = {"cancel": cancel, "keep": keep, "pause": pause, "resume": resume, "plan": plan, "wallet": wallet}
     return [routed(step, work) for step, work in steps.items()]
@@ -314,7 +311,7 @@ async def _acted(portal: Portal, request: AnyRequest, work: Work) -> Response[by
     for rest in reversed(range(WRITE_TRIES_MAX)):
         try:
             async with portal.api.gateway.books.write() as conn:
-                path = await work(conn, act, {**sent, "language": visit.lang or ""})
+                path = await work(conn, act, sent)
         except NotFound:
             raise NoSuchPage from None
         except DomainError as error:
