@@ -164,6 +164,10 @@ class DevelopmentChain:
             raise LocalNodeFailed("the node has no latest block")
         return header
 
+    async def head_number(self) -> int:
+        """Number of the newest block."""
+        return (await self.head()).number
+
     async def head_time(self) -> int:
         """Unix seconds of the newest block."""
         return (await self.head()).timestamp

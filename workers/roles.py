@@ -12,22 +12,14 @@ from typing import Final
 from chain.port import ChainPort
 from chain.signer import Signer
 from gateway.services import (
-    billing,
-    checkout,
     collection,
-    forecasts,
     housekeeping,
-    indexing,
     mails,
-    pushes,
     reconciliation,
     registrations,
-    reminders,
-    settlement,
+    rounds,
     submission,
     test_clocks,
-    transfers,
-    wallets,
     webhooks,
 )
 from gateway.services.gateway import Gateway
@@ -97,12 +89,7 @@ _Steps = Iterator[tuple[str, Step, bool]]
 
 def _billing(bench: Bench) -> _Steps:
     async def step() -> int:
-        now = bench.clock()
-        foreseen = await forecasts.of_announcements(bench.gateway, bench.chains, now=now, limit=BATCH)
-        renewed = await billing.renew_due(bench.gateway, now=now, limit=BATCH, foreseen=foreseen)
-        renewed += await reminders.chase_due(bench.gateway, now=now, limit=BATCH)
-        expired = await checkout.expire_due(bench.gateway, now=now, limit=BATCH)
-        return renewed + expired + await billing.finalize_due(bench.gateway, now=now, limit=BATCH)
+        return await rounds.bill(bench.gateway, bench.chains, now=bench.clock(), limit=BATCH)
 
     yield BILLING, step, False
 
@@ -151,13 +138,8 @@ def _once(bench: Bench, chain: ChainPort, signer: Signer) -> Step:
 def _indexer(bench: Bench) -> _Steps:
     for chain_id, chain in bench.chains.items():
 
-        async def step(chain_id: int = chain_id, chain: ChainPort = chain) -> int:
-            now = bench.clock()
-            read = await indexing.converge(bench.gateway, chain, now=now)
-            settled = await settlement.settle(bench.gateway, chain_id=chain_id, now=now, limit=BATCH)
-            settled += await pushes.watch(bench.gateway, chain, now=now)
-            settled += await transfers.watch(bench.gateway, chain, now=now)
-            return read + settled + await wallets.watch(bench.gateway, chain, now=now)
+        async def step(chain: ChainPort = chain) -> int:
+            return await rounds.follow(bench.gateway, chain, now=bench.clock(), limit=BATCH)
 
         yield f"{INDEXER} {chain_id}", step, bench.gateway.networks[chain_id].is_local
 
@@ -185,7 +167,12 @@ def _mail(bench: Bench) -> _Steps:
 
 def _clocks(bench: Bench) -> _Steps:
     async def step() -> int:
-        return await test_clocks.step(bench.gateway, bench.local_chains, now=bench.clock())
+        progress = await test_clocks.step(bench.gateway, bench.local_chains, now=bench.clock())
+        if progress.mined:
+            bench.ring(INDEXER)
+        if progress.arrived:
+            bench.ring(WEBHOOKS)
+        return progress.moved + progress.mined
 
     yield CLOCKS, step, bool(bench.local_chains)
 

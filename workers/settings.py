@@ -25,11 +25,11 @@ ROLES: Final = (BILLING, COLLECTION, SUBMITTER, INDEXER, WEBHOOKS, CLOCKS, MAIL,
 
 NEXT: Final[dict[str, tuple[str, ...]]] = {
     BILLING: (COLLECTION, WEBHOOKS, CLOCKS),  # a moment of a test clock may be over with it
-    COLLECTION: (SUBMITTER, BILLING, WEBHOOKS),
-    SUBMITTER: (INDEXER,),
+    COLLECTION: (SUBMITTER, BILLING, WEBHOOKS, CLOCKS),
+    SUBMITTER: (INDEXER, CLOCKS),
     INDEXER: (SUBMITTER, COLLECTION, BILLING, CLOCKS, WEBHOOKS),
     WEBHOOKS: (),
-    CLOCKS: (BILLING, COLLECTION, INDEXER, WEBHOOKS),
+    CLOCKS: (BILLING, COLLECTION),  # and the indexer where it made blocks, the webhooks where it arrived
     MAIL: (),  # and nobody rings it: a mail has time until the heartbeat
     MAINTENANCE: (),
 }

@@ -60,10 +60,11 @@ async def cursor(conn: Connection, chain_id: int, *, lock: bool = False) -> Curs
 
     `lock` keeps other indexers of the chain waiting until the transaction ends.
     """
-    if lock:
-        await bulk.insert(conn, _CURSORS, [_cursor_row(Cursor(chain_id=chain_id))], ignore_known=True)
     query = rows.locked(select(_CURSORS).where(_CURSORS.c.chain_id == chain_id), _CURSORS, lock=lock)
     row = (await conn.execute(query)).one_or_none()
+    if row is None and lock:
+        await bulk.insert(conn, _CURSORS, [_cursor_row(Cursor(chain_id=chain_id))], ignore_known=True)
+        row = (await conn.execute(query)).one()
     return Cursor(chain_id=chain_id) if row is None else as_cursor(row)
 
 

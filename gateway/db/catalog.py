@@ -45,7 +45,7 @@ async def get_customers(
 
 async def load_customers(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, Customer]:
     """For workers: customers of any tenant."""
-    return {row.id: _customer(row) for row in await conn.execute(rows.by_id(_CUSTOMERS, ids, lock=lock))}
+    return {row.id: _customer(row) for row in await rows.fetch(conn, _CUSTOMERS, ids, lock=lock)}
 
 
 async def customers_of_clock(conn: Connection, scope: Scope, test_clock_id: str) -> list[Customer]:
@@ -109,7 +109,7 @@ async def get_products(conn: Connection, scope: Scope, ids: Iterable[str], *, lo
 
 async def load_products(conn: Connection, ids: Iterable[str]) -> dict[str, Product]:
     """For workers: products of any tenant."""
-    return {row.id: _product(row) for row in await conn.execute(rows.by_id(_PRODUCTS, ids, lock=False))}
+    return {row.id: _product(row) for row in await rows.fetch(conn, _PRODUCTS, ids, lock=False)}
 
 
 async def page_products(
@@ -160,7 +160,7 @@ async def get_prices(conn: Connection, scope: Scope, ids: Iterable[str], *, lock
 
 async def load_prices(conn: Connection, ids: Iterable[str]) -> dict[str, Price]:
     """For workers: prices of any tenant."""
-    return {row.id: _price(row) for row in await conn.execute(rows.by_id(_PRICES, ids, lock=False))}
+    return {row.id: _price(row) for row in await rows.fetch(conn, _PRICES, ids, lock=False)}
 
 
 async def page_prices(
@@ -214,7 +214,7 @@ async def get_payment_methods(
 
 async def load_payment_methods(conn: Connection, ids: Iterable[str]) -> dict[str, PaymentMethod]:
     """For workers: payment methods of any tenant."""
-    return {row.id: method(row) for row in await conn.execute(rows.by_id(_METHODS, ids, lock=False))}
+    return {row.id: method(row) for row in await rows.fetch(conn, _METHODS, ids, lock=False)}
 
 
 async def page_payment_methods(

@@ -10,6 +10,7 @@ from chain.primitives import Address
 from gateway.db import bulk, keys, moves, pages, rows, schema
 from gateway.db.engine import Connection
 from gateway.db.pages import Page, PageRequest
+from gateway.db.reading import Reader
 from gateway.db.rows import Claimed
 from gateway.domain.catalog import Scope
 from gateway.domain.charge_intent import KIND, ChargeIntent, Status
@@ -46,20 +47,21 @@ async def save_many(conn: Connection, moved: Sequence[Moved[ChargeIntent]]) -> N
 
 async def get(conn: Connection, scope: Scope, intent_id: str, *, lock: bool = False) -> ChargeIntent | None:
     """Return one charge intent of the caller's; None when there is none."""
-    query = rows.by_id(_T, [intent_id], lock=lock).where(rows.in_scope(_T, scope))
-    row = (await conn.execute(query)).one_or_none()
-    return None if row is None else _intent(row)
+    query = rows.by_id(_T, [intent_id], lock=lock, read=_READ).where(rows.in_scope(_T, scope))
+    return next(iter(_READ.values(conn.dialect, await conn.execute(query))), None)
 
 
 async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, ChargeIntent]:
     """For workers: charge intents of any tenant, by id."""
-    return {row.id: _intent(row) for row in await conn.execute(rows.by_id(_T, ids, lock=lock))}
+    found = await rows.fetch(conn, _T, ids, lock=lock, read=_READ)
+    return {value.id: value for value in _READ.values(conn.dialect, found)}
 
 
 async def of_invoices(conn: Connection, invoice_ids: Iterable[str], *, lock: bool = False) -> dict[str, ChargeIntent]:
     """For workers: the intents that pay these invoices, by invoice."""
-    query = select(_T).where(keys.any_of(_T.c.invoice_id, invoice_ids)).order_by(_T.c.id)
-    return {row.invoice_id: _intent(row) for row in await conn.execute(rows.locked(query, _T, lock=lock))}
+    query = _READ.select().where(keys.any_of(_T.c.invoice_id, invoice_ids)).order_by(_T.c.id)
+    found = await conn.execute(rows.locked(query, _T, lock=lock))
+    return {value.invoice_id: value for value in _READ.values(conn.dialect, found)}
 
 
 async def open_of_subscriptions(
@@ -67,21 +69,21 @@ async def open_of_subscriptions(
 ) -> list[ChargeIntent]:
     """For workers: the intents of these subscriptions that are neither succeeded nor canceled, oldest first."""
     query = (
-        select(_T)
+        _READ.select()
         .where(keys.any_of(_T.c.subscription_id, subscription_ids), ~keys.any_of(_T.c.status, _CLOSED))
         .order_by(_T.c.id)
     )
-    return [_intent(row) for row in await conn.execute(rows.locked(query, _T, lock=lock))]
+    return _READ.values(conn.dialect, await conn.execute(rows.locked(query, _T, lock=lock)))
 
 
 async def canceled_of_subscriptions(conn: Connection, subscription_ids: Iterable[str]) -> list[ChargeIntent]:
     """For workers: canceled intents of these subscriptions, oldest first; nothing is locked."""
     query = (
-        select(_T)
+        _READ.select()
         .where(keys.any_of(_T.c.subscription_id, subscription_ids), _T.c.status == Status.CANCELED)
         .order_by(_T.c.id)
     )
-    return [_intent(row) for row in await conn.execute(query)]
+    return _READ.values(conn.dialect, await conn.execute(query))
 
 
 async def due(
@@ -96,8 +98,9 @@ async def due(
     if after is not None:
         behind = and_(_T.c.wake_at == after.wake_at, _T.c.id > after.id)
         where.append(and_(_T.c.wake_at >= after.wake_at, or_(_T.c.wake_at > after.wake_at, behind)))
-    found = await rows.claimed(conn, _T, now=now, limit=limit, lock=False, where=where, cached_as=first)
-    return [Claimed(_intent(row), clock_now) for row, clock_now in found]
+    found = await rows.claimed(conn, _T, now=now, limit=limit, lock=False, where=where, cached_as=first, raw=True)
+    values = _READ.values(conn.dialect, [row for row, _ in found])
+    return [Claimed(value, clock_now) for value, (_, clock_now) in zip(values, found, strict=True)]
 
 
 async def by_mandate_periods(
@@ -112,14 +115,15 @@ async def by_mandate_periods(
     )
     same = and_(_T.c.mandate_id == wanted.c.mandate_id, _T.c.mandate_period == wanted.c.mandate_period)
     query = (
-        select(_T)
+        _READ.select()
         .join_from(_T, wanted, same)
         # As the unique index says it, so that it serves.
         .where(text("charge_intents.mandate_id IS NOT NULL AND charge_intents.status <> 'canceled'"))
         .order_by(_T.c.id)
     )
     found = await conn.execute(rows.locked(query, _T, lock=lock))
-    return {(row.mandate_id, row.mandate_period): _intent(row) for row in found}
+    values = _READ.values(conn.dialect, found)
+    return {(value.mandate_id or "", value.mandate_period or 0): value for value in values}
 
 
 async def count_collected(conn: Connection, mandate_ids: Iterable[str]) -> dict[str, int]:
@@ -142,7 +146,7 @@ async def failed_of_wallets(
 ) -> list[ChargeIntent]:
     """For workers: failed intents that these wallets were to pay with this token, oldest first."""
     query = (
-        select(_T)
+        _READ.select()
         .join_from(_METHODS, _T, _T.c.payment_method_id == _METHODS.c.id)
         .where(
             text("charge_intents.status = 'failed'"),
@@ -152,7 +156,7 @@ async def failed_of_wallets(
         )
         .order_by(keys.sort_key(_T.c.id))
     )
-    return [_intent(row) for row in await conn.execute(rows.locked(query, _T, lock=lock))]
+    return _READ.values(conn.dialect, await conn.execute(rows.locked(query, _T, lock=lock)))
 
 
 async def page(conn: Connection, request: PageRequest, *, customer: str | None = None) -> Page[ChargeIntent]:
@@ -239,3 +243,6 @@ def _policy(stored: dict[str, Any]) -> RetryPolicy:
         mode=RetryMode(stored.get("mode", RetryMode.FIXED)),
         restart=Restart(stored.get("restart", Restart.NEW_PAYMENT_METHOD)),
     )
+
+
+_READ: Final = Reader(_T, _intent)

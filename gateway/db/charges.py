@@ -39,7 +39,7 @@ async def get(conn: Connection, scope: Scope, charge_id: str, *, lock: bool = Fa
 
 async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, Charge]:
     """For workers: charges of any tenant, by id."""
-    return {row.id: _charge(row) for row in await conn.execute(rows.by_id(_T, ids, lock=lock))}
+    return {row.id: _charge(row) for row in await rows.fetch(conn, _T, ids, lock=lock)}
 
 
 async def pending_of_transactions(

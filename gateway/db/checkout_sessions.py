@@ -43,7 +43,7 @@ async def get(conn: Connection, scope: Scope, session_id: str, *, lock: bool = F
 
 async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, CheckoutSession]:
     """For workers, and for payers, whose token is compared afterwards: sessions of any tenant, by id."""
-    return {row.id: _session(row) for row in await conn.execute(rows.by_id(_T, ids, lock=lock))}
+    return {row.id: _session(row) for row in await rows.fetch(conn, _T, ids, lock=lock)}
 
 
 async def open_of_subscriptions(

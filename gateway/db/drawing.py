@@ -73,7 +73,7 @@ async def on_wallets(conn: Connection, wallets: Sequence[Wallet]) -> Mapping[Wal
 async def to_announce(conn: Connection, *, now: datetime, limit: int) -> list[Claimed[Subscription]]:
     """For workers: subscriptions whose next renewal is to be announced now; nothing is locked."""
     where = [_SUBSCRIPTIONS.c.upcoming_at.is_not(None)]
-    due = await rows.claimed(conn, _SUBSCRIPTIONS, now=now, limit=limit, lock=False, where=where)
+    due = await rows.claimed(conn, _SUBSCRIPTIONS, now=now, limit=limit, lock=False, where=where, cached_as="announced")
     named = [(row.id, clock_now) for row, clock_now in due if row.upcoming_at <= clock_now]
     found = await subscription_rows.load(conn, [subscription_id for subscription_id, _ in named]) if named else {}
     return [Claimed(found[subscription_id], clock_now) for subscription_id, clock_now in named]

@@ -75,7 +75,7 @@ async def get(conn: Connection, scope: Scope, event_id: str) -> EventRecord | No
 
 async def load(conn: Connection, ids: Iterable[str]) -> dict[str, EventRecord]:
     """For workers: events of any tenant, by id."""
-    return {row.id: _record(row) for row in await conn.execute(rows.by_id(_T, ids, lock=False))}
+    return {row.id: _record(row) for row in await rows.fetch(conn, _T, ids, lock=False)}
 
 
 async def get_many(conn: Connection, scope: Scope, ids: Iterable[str]) -> dict[str, EventRecord]:

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select
 from gateway.db import bulk, chases, counters, embedded, keys, moves, pages, rows, schema
 from gateway.db.engine import Connection
 from gateway.db.pages import Page, PageRequest
+from gateway.db.reading import Reader
 from gateway.db.rows import Claimed
 from gateway.domain.catalog import Scope
 from gateway.domain.invoice import KIND, Invoice, InvoiceLine, LineDiscount, Status
@@ -44,14 +45,14 @@ async def save_many(conn: Connection, moved: Sequence[Moved[Invoice]]) -> None:
 
 async def get(conn: Connection, scope: Scope, invoice_id: str, *, lock: bool = False) -> Invoice | None:
     """Return one invoice of the caller's; None when there is none."""
-    query = rows.by_id(_T, [invoice_id], lock=lock).where(rows.in_scope(_T, scope))
+    query = rows.by_id(_T, [invoice_id], lock=lock, read=_READ).where(rows.in_scope(_T, scope))
     found = await _whole(conn, (await conn.execute(query)).all())
     return found[0] if found else None
 
 
 async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, Invoice]:
     """For workers: invoices of any tenant, by id."""
-    found = await _whole(conn, (await conn.execute(rows.by_id(_T, ids, lock=lock))).all())
+    found = await _whole(conn, await rows.fetch(conn, _T, ids, lock=lock, read=_READ))
     return {value.id: value for value in found}
 
 
@@ -65,7 +66,7 @@ async def claim_due(
     conn: Connection, *, now: datetime, limit: int, status: Status = Status.DRAFT
 ) -> list[Claimed[Invoice]]:
     """For workers: lock the drafts (or open invoices) that wake up, passing over those claimed elsewhere."""
-    due = await rows.claimed(conn, _T, now=now, limit=limit, lock=True, where=[_is(status)], cached_as=status)
+    due = await rows.claimed(conn, _T, now=now, limit=limit, lock=True, where=[_is(status)], cached_as=status, raw=True)
     values = await _whole(conn, [row for row, _ in due])
     return [Claimed(value, clock_now) for value, (_, clock_now) in zip(values, due, strict=True)]
 
@@ -74,7 +75,7 @@ async def of_subscription(conn: Connection, scope: Scope, subscription_id: str) 
     """Invoices of a subscription that are not void, oldest first."""
     not_void = _T.c.status != bindparam(None, Status.VOID, _T.c.status.type, unique=True, literal_execute=True)
     query = (
-        select(_T)
+        _READ.select()
         .where(rows.in_scope(_T, scope), _T.c.subscription_id == subscription_id, not_void)
         .order_by(keys.sort_key(_T.c.id))
     )
@@ -84,7 +85,7 @@ async def of_subscription(conn: Connection, scope: Scope, subscription_id: str) 
 async def open_of(conn: Connection, subscription_ids: Iterable[str], *, lock: bool = False) -> list[Invoice]:
     """For workers: what is owed for these subscriptions, oldest first."""
     query = (
-        select(_T)
+        _READ.select()
         .where(_is(Status.OPEN), keys.any_of(_T.c.subscription_id, subscription_ids))
         .order_by(keys.sort_key(_T.c.id))
     )
@@ -104,7 +105,7 @@ async def newest_open(conn: Connection, subscription_ids: Iterable[str]) -> dict
 async def unsettled_of(conn: Connection, subscription_ids: Iterable[str], *, lock: bool = False) -> list[Invoice]:
     """For workers: drafts and what is owed for these subscriptions, oldest first."""
     query = (
-        select(_T)
+        _READ.select()
         .where(
             or_(_is(Status.OPEN), _is(Status.DRAFT)),
             keys.any_of(_T.c.subscription_id, subscription_ids),
@@ -117,7 +118,9 @@ async def unsettled_of(conn: Connection, subscription_ids: Iterable[str], *, loc
 async def open_of_customers(conn: Connection, customer_ids: Iterable[str]) -> list[Invoice]:
     """For workers: what these customers owe, oldest first; nothing is locked."""
     query = (
-        select(_T).where(_is(Status.OPEN), keys.any_of(_T.c.customer_id, customer_ids)).order_by(keys.sort_key(_T.c.id))
+        _READ.select()
+        .where(_is(Status.OPEN), keys.any_of(_T.c.customer_id, customer_ids))
+        .order_by(keys.sort_key(_T.c.id))
     )
     return await _whole(conn, (await conn.execute(query)).all())
 
@@ -139,7 +142,7 @@ async def by_references(conn: Connection, wanted: Sequence[tuple[Scope, int, int
         _T.c.push_reference == named.c.reference,
     )
     query = (
-        select(_T)
+        _READ.select()
         .join_from(_T, named, same)
         # As the index says it, so that it serves.
         .where(text("invoices.push_reference IS NOT NULL"))
@@ -171,6 +174,7 @@ async def page(
         None if subscription is None else _T.c.subscription_id == subscription,
         None if status is None else _is(status),
         kind=KIND,
+        reader=_READ,
     )
     return Page(await _whole(conn, found.items), found.has_more)
 
@@ -183,8 +187,8 @@ def _is(status: Status) -> ColumnElement[bool]:
 async def _whole(conn: Connection, found: Sequence[Any]) -> list[Invoice]:
     if not found:
         return []
-    lines = await rows.children(conn, _LINES, "invoice_id", [row.id for row in found], _line)
-    return [_invoice(row, tuple(lines.get(row.id, ()))) for row in found]
+    lines = await rows.children(conn, _READ_LINES, _LINES, "invoice_id", [row.id for row in found])
+    return _READ.whole(conn.dialect, found, lines)
 
 
 def _row(value: Invoice) -> bulk.Row:
@@ -234,7 +238,7 @@ def _push_amount(value: Invoice) -> int | None:
     return value.amount_remaining if value.status is Status.OPEN else value.amount_due
 
 
-def _invoice(row: Any, lines: tuple[InvoiceLine, ...]) -> Invoice:
+def _invoice(row: Any, lines: Sequence[Any]) -> Invoice:
     return Invoice(
         id=row.id,
         scope=rows.scope(row),
@@ -245,7 +249,7 @@ def _invoice(row: Any, lines: tuple[InvoiceLine, ...]) -> Invoice:
         created_at=row.created_at,
         billing_reason=row.billing_reason,
         currency=row.currency,
-        lines=lines,
+        lines=tuple(map(_line, lines)),
         total=row.total,
         amount_paid=row.amount_paid,
         period_index=row.period_index,
@@ -318,3 +322,7 @@ def _line(row: Any) -> InvoiceLine:
         period_start=row.period_start,
         period_end=row.period_end,
     )
+
+
+_READ: Final = Reader(_T, _invoice, parts=_LINES)
+_READ_LINES: Final = Reader(_LINES, _line)

@@ -52,6 +52,11 @@ def any_of(target: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[b
     return _AnyOf(target, bindparam(None, list(values), ArrayParameter(target.type), unique=True))
 
 
+def any_bound(target: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """As `any_of`, with the values given when the statement is executed, as the parameter `name`."""
+    return _AnyOf(target, bindparam(name, type_=ArrayParameter(target.type)))
+
+
 class _Sorted(FunctionElement[Any]):
     inherit_cache = True
 

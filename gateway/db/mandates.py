@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import select
-
 from chain.primitives import Address, MandateId, MandateTerms, PeriodUnit, Permit
 from gateway.db import bulk, keys, moves, pages, rows, schema
 from gateway.db.engine import Connection
 from gateway.db.pages import Page, PageRequest
+from gateway.db.reading import Reader
 from gateway.domain.catalog import Scope
 from gateway.domain.mandate import KIND, USABLE, Mandate
 from gateway.domain.transition import Moved
@@ -38,14 +37,14 @@ async def save_many(conn: Connection, moved: Sequence[Moved[Mandate]]) -> None:
 
 async def get(conn: Connection, scope: Scope, mandate_id: str, *, lock: bool = False) -> Mandate | None:
     """Return one mandate of the caller's; None when there is none."""
-    query = rows.by_id(_T, [mandate_id], lock=lock).where(rows.in_scope(_T, scope))
-    row = (await conn.execute(query)).one_or_none()
-    return None if row is None else _mandate(row)
+    query = rows.by_id(_T, [mandate_id], lock=lock, read=_READ).where(rows.in_scope(_T, scope))
+    return next(iter(_READ.values(conn.dialect, await conn.execute(query))), None)
 
 
 async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, Mandate]:
     """For workers: mandates of any tenant, by id."""
-    return {row.id: _mandate(row) for row in await conn.execute(rows.by_id(_T, ids, lock=lock))}
+    found = await rows.fetch(conn, _T, ids, lock=lock, read=_READ)
+    return {value.id: value for value in _READ.values(conn.dialect, found)}
 
 
 async def of_wallet(
@@ -53,7 +52,7 @@ async def of_wallet(
 ) -> list[Mandate]:
     """Mandates of a payment method for one subscription, newest first."""
     query = (
-        select(_T)
+        _READ.select()
         .where(
             rows.in_scope(_T, scope),
             _T.c.customer_id == customer_id,
@@ -62,26 +61,27 @@ async def of_wallet(
         )
         .order_by(_T.c.id.desc())
     )
-    return [_mandate(row) for row in await conn.execute(query)]
+    return _READ.values(conn.dialect, await conn.execute(query))
 
 
 async def by_onchain_ids(
     conn: Connection, chain_id: int, onchain_ids: Iterable[MandateId], *, lock: bool = False
 ) -> dict[MandateId, Mandate]:
     """For workers: mandates by the ids that the chain knows them by."""
-    query = select(_T).where(_T.c.chain_id == chain_id, keys.any_of(_T.c.onchain_id, onchain_ids)).order_by(_T.c.id)
-    return {row.onchain_id: _mandate(row) for row in await conn.execute(rows.locked(query, _T, lock=lock))}
+    query = _READ.select().where(_T.c.chain_id == chain_id, keys.any_of(_T.c.onchain_id, onchain_ids)).order_by(_T.c.id)
+    found = await conn.execute(rows.locked(query, _T, lock=lock))
+    return {value.onchain_id: value for value in _READ.values(conn.dialect, found)}
 
 
 async def usable_of_wallet(conn: Connection, chain_id: int, token: Address, payer: Address) -> list[Mandate]:
     """For workers and payers' pages: mandates of any tenant that draw, or may come to draw, on a wallet's allowance."""
-    query = select(_T).where(
+    query = _READ.select().where(
         _T.c.payer == payer,
         _T.c.chain_id == chain_id,
         _T.c.token == token,
         keys.any_of(_T.c.status, sorted(USABLE)),
     )
-    return [_mandate(row) for row in await conn.execute(query)]
+    return _READ.values(conn.dialect, await conn.execute(query))
 
 
 async def page(conn: Connection, request: PageRequest, *, customer: str | None = None) -> Page[Mandate]:
@@ -178,3 +178,6 @@ def _permit(stored: dict[str, Any]) -> Permit:
         r=bytes.fromhex(stored["r"]),
         s=bytes.fromhex(stored["s"]),
     )
+
+
+_READ: Final = Reader(_T, _mandate)

@@ -9,6 +9,7 @@ from sqlalchemy import Column, ColumnElement, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.db import rows
+from gateway.db.reading import Reader
 from gateway.domain.catalog import Scope
 from gateway.domain.errors import InvalidRequest, NotFound
 
@@ -68,15 +69,18 @@ async def read(
     kind: str,
     order: Column[Any] | None = None,
     created: Column[Any] | None = None,
+    reader: Reader[Any] | None = None,
 ) -> Page[T]:
     """Read one page. Conditions that are None do not count; `order` is the column that lists follow (the id).
+
+    `make` gets typed rows, or with `reader` raw ones.
 
     Raises:
         InvalidRequest: both neighbours are given.
         NotFound: the caller has no such object as the neighbour.
     """
     order = table.c.id if order is None else order
-    query = select(table).where(
+    query = (select(table) if reader is None else reader.select()).where(
         rows.in_scope(table, request.scope),
         *(condition for condition in where if condition is not None),
         *request.created.conditions(table.c.created_at if created is None else created),

@@ -53,7 +53,7 @@ class Shelf(Generic[T]):
 
     async def load(self, conn: Connection, ids: Iterable[str]) -> dict[str, T]:
         """For workers: those of any tenant, by id."""
-        return {row.id: self.make(row) for row in await conn.execute(rows.by_id(self.table, ids, lock=False))}
+        return {row.id: self.make(row) for row in await rows.fetch(conn, self.table, ids, lock=False)}
 
     async def page(self, conn: Connection, request: PageRequest, *where: ColumnElement[bool] | None) -> Page[T]:
         """List the caller's; conditions that are None do not count."""

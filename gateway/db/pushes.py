@@ -59,7 +59,7 @@ async def get(conn: Connection, scope: Scope, push_id: str, *, lock: bool = Fals
 
 async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, PushPayment]:
     """For workers: push payments of any tenant, by id."""
-    return {row.id: _push(row) for row in await conn.execute(rows.by_id(_T, ids, lock=lock))}
+    return {row.id: _push(row) for row in await rows.fetch(conn, _T, ids, lock=lock)}
 
 
 async def page(
@@ -123,7 +123,8 @@ async def advance(conn: Connection, chain_id: int, *, was: int, number: int) -> 
     Raises:
         WriteConflict: somebody else moved it; nothing may be committed then.
     """
-    await bulk.insert(conn, _CURSORS, [{"chain_id": chain_id, "number": NOWHERE}], ignore_known=True)
+    if was == NOWHERE:
+        await bulk.insert(conn, _CURSORS, [{"chain_id": chain_id, "number": NOWHERE}], ignore_known=True)
     await bulk.update(
         conn, _CURSORS, [{"chain_id": chain_id, "number": number, "was": was}], key="chain_id", guard="number"
     )

@@ -43,7 +43,7 @@ async def get(conn: Connection, scope: Scope, refund_id: str, *, lock: bool = Fa
 
 async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, Refund]:
     """For workers: refunds of any tenant, by id."""
-    return {row.id: _refund(row) for row in await conn.execute(rows.by_id(_T, ids, lock=lock))}
+    return {row.id: _refund(row) for row in await rows.fetch(conn, _T, ids, lock=lock)}
 
 
 async def of_charges(conn: Connection, charge_ids: Iterable[str]) -> dict[str, list[Refund]]:

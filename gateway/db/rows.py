@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, select, true, union_all
+from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, select, true, type_coerce, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import NullType
 
 from gateway.db import keys, schema
 from gateway.db.columns import UtcDateTime
+from gateway.db.reading import Raw, Reader
 from gateway.domain.catalog import Scope
 from gateway.domain.transition import StatusReason
 
@@ -51,9 +53,30 @@ def reason_columns(value: StatusReason) -> dict[str, Any]:
     return {"reason_code": value.code, "reason_action": value.action, "reason_evidence": value.evidence}
 
 
-def by_id(table: Table, ids: Iterable[str], *, lock: bool) -> Select[Any]:
-    """Select rows by id, in the order of ids so that two callers lock in the same order."""
-    return locked(select(table).where(keys.any_of(table.c.id, ids)).order_by(table.c.id), table, lock=lock)
+def by_id(table: Table, ids: Iterable[str], *, lock: bool, read: Reader[Any] | None = None) -> Select[Any]:
+    """Select rows by id, in the order of ids so that two callers lock in the same order; raw ones for a reader."""
+    query = select(table) if read is None else read.select()
+    return locked(query.where(keys.any_of(table.c.id, ids)).order_by(table.c.id), table, lock=lock)
+
+
+async def fetch(
+    conn: AsyncConnection, table: Table, ids: Iterable[str], *, lock: bool, read: Reader[Any] | None = None
+) -> Sequence[Any]:
+    """Rows by id as `by_id` selects them; nothing is asked for no ids. Building the statement is done once."""
+    wanted = list(ids)
+    if not wanted:
+        return ()
+    key = (table.name, lock, read is not None)
+    query = _BY_ID.get(key)
+    if query is None:
+        every = select(table) if read is None else read.select()
+        query = every.where(keys.any_bound(table.c.id, "ids")).order_by(table.c.id)
+        query = _BY_ID[key] = locked(query, table, lock=lock)
+    found: Sequence[Any] = (await conn.execute(query, {"ids": wanted})).all()
+    return found
+
+
+_BY_ID: Final[dict[tuple[str, bool, bool], Select[Any]]] = {}
 
 
 def locked(query: Select[Any], table: Table, *, lock: bool) -> Select[Any]:
@@ -73,31 +96,33 @@ async def claimed(
     lock: bool,
     where: Sequence[ColumnElement[bool]] = (),
     cached_as: Hashable | None = None,
+    raw: bool = False,
 ) -> list[tuple[Any, datetime]]:
     """Rows of a table whose `wake_at` has been reached, earliest first, with the time of their clock.
 
     One statement with two branches, each with a partial index of its own: rows without a test clock compare with
     `now`, the others with their clock's `frozen_at`. With `lock`, rows that another worker has claimed are passed over.
     Workers ask many times a second, and building the statement costs more than an empty answer: it is kept under
-    `cached_as`, which has to tell every `where` of a table from the others; None where there are too many.
+    `cached_as`, which has to tell every `where` of a table from the others; None where there are too many. With `raw`
+    the columns are as a `Reader` of the table wants them.
     """
     query = None
-    key = (conn.dialect.name, table.name, limit, lock, cached_as)
+    key = (conn.dialect.name, table.name, limit, lock, raw, cached_as)
     if cached_as is not None or not where:
         query = _STATEMENTS.get(key)
     if query is None:
-        query = _claiming(conn, table, limit=limit, lock=lock, where=where)
+        query = _claiming(conn, table, limit=limit, lock=lock, where=where, raw=raw)
         if cached_as is not None or not where:
             _STATEMENTS[key] = query
     found = await conn.execute(query, {"claimed_at": now})
     return [(row, row.clock_now) for row in found]
 
 
-_STATEMENTS: Final[dict[tuple[str, str, int, bool, Hashable | None], Select[Any]]] = {}
+_STATEMENTS: Final[dict[tuple[str, str, int, bool, bool, Hashable | None], Select[Any]]] = {}
 
 
 def _claiming(
-    conn: AsyncConnection, table: Table, *, limit: int, lock: bool, where: Sequence[ColumnElement[bool]]
+    conn: AsyncConnection, table: Table, *, limit: int, lock: bool, where: Sequence[ColumnElement[bool]], raw: bool
 ) -> Select[Any]:
     now = bindparam("claimed_at", type_=UtcDateTime())
     system = select(*table.c, now.label("clock_now")).where(
@@ -111,7 +136,9 @@ def _claiming(
             ordered = ordered.with_for_update(skip_locked=True, key_share=True, of=table)
         branches.append(select(ordered.subquery(name)))
     both = union_all(*branches).subquery("due")
-    return select(both).order_by(both.c.wake_at, both.c.id).limit(limit)
+    names = [column.name for column in table.c]
+    wanted = [type_coerce(both.c[name], NullType()).label(name) if raw else both.c[name] for name in names]
+    return select(*wanted, both.c.clock_now).order_by(both.c.wake_at, both.c.id).limit(limit)
 
 
 def _clocked(conn: AsyncConnection, table: Table, limit: int, where: Sequence[ColumnElement[bool]]) -> Select[Any]:
@@ -143,15 +170,22 @@ def _clocked(conn: AsyncConnection, table: Table, limit: int, where: Sequence[Co
     return query.join_from(table, picked, table.c.id == picked.c.id).where(still_due)
 
 
+_PARTS: Final[dict[str, Select[Any]]] = {}
+
+
 async def children(
-    conn: AsyncConnection, table: Table, parent: str, ids: Iterable[str], make: Callable[[Any], T]
-) -> dict[str, list[T]]:
-    """Rows that hang on others, grouped by their parent and in their order."""
-    found: dict[str, list[T]] = {}
-    query = select(table).where(keys.any_of(table.c[parent], ids)).order_by(table.c[parent], table.c.position)
-    for row in await conn.execute(query):
-        found.setdefault(getattr(row, parent), []).append(make(row))
-    return found
+    conn: AsyncConnection, read: Reader[Any], table: Table, parent: str, ids: Sequence[str]
+) -> list[tuple[Raw, ...]]:
+    """Raw rows that hang on others, for each of `ids` and in their order."""
+    found: dict[str, list[Raw]] = {parent_id: [] for parent_id in ids}
+    place = table.c.keys().index(parent)
+    query = _PARTS.get(table.name)
+    if query is None:
+        bound = keys.any_bound(table.c[parent], "ids")
+        query = _PARTS[table.name] = read.select().where(bound).order_by(table.c[parent], table.c.position)
+    for row in await conn.execute(query, {"ids": list(ids)}):
+        found[row[place]].append(row)
+    return [tuple(found[parent_id]) for parent_id in ids]
 
 
 def keyed(values: Iterable[T], key: Callable[[T], str]) -> Mapping[str, T]:

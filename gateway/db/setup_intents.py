@@ -39,7 +39,7 @@ async def get(conn: Connection, scope: Scope, intent_id: str, *, lock: bool = Fa
 
 async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, SetupIntent]:
     """For workers: setup intents of any tenant, by id."""
-    return {row.id: _intent(row) for row in await conn.execute(rows.by_id(_T, ids, lock=lock))}
+    return {row.id: _intent(row) for row in await rows.fetch(conn, _T, ids, lock=lock)}
 
 
 async def open_of_subscriptions(

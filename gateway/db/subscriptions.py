@@ -10,6 +10,7 @@ from chain.primitives import Address
 from gateway.db import bulk, embedded, keys, moves, pages, rows, schema
 from gateway.db.engine import Connection
 from gateway.db.pages import Page, PageRequest
+from gateway.db.reading import Reader
 from gateway.db.rows import Claimed
 from gateway.domain.catalog import Scope
 from gateway.domain.period import Interval
@@ -39,20 +40,20 @@ async def save_many(conn: Connection, moved: Sequence[Moved[Subscription]]) -> N
 
 async def get(conn: Connection, scope: Scope, subscription_id: str, *, lock: bool = False) -> Subscription | None:
     """Return one subscription of the caller's; None when there is none."""
-    query = rows.by_id(_T, [subscription_id], lock=lock).where(rows.in_scope(_T, scope))
+    query = rows.by_id(_T, [subscription_id], lock=lock, read=_READ).where(rows.in_scope(_T, scope))
     found = await _whole(conn, (await conn.execute(query)).all())
     return found[0] if found else None
 
 
 async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, Subscription]:
     """For workers: subscriptions of any tenant, by id."""
-    found = await _whole(conn, (await conn.execute(rows.by_id(_T, ids, lock=lock))).all())
+    found = await _whole(conn, await rows.fetch(conn, _T, ids, lock=lock, read=_READ))
     return {value.id: value for value in found}
 
 
 async def claim_due(conn: Connection, *, now: datetime, limit: int) -> list[Claimed[Subscription]]:
     """For workers: lock the subscriptions that wanted to be looked at first, passing over those claimed elsewhere."""
-    due = await rows.claimed(conn, _T, now=now, limit=limit, lock=True)
+    due = await rows.claimed(conn, _T, now=now, limit=limit, lock=True, raw=True)
     values = await _whole(conn, [row for row, _ in due])
     return [Claimed(value, clock_now) for value, (_, clock_now) in zip(values, due, strict=True)]
 
@@ -60,7 +61,7 @@ async def claim_due(conn: Connection, *, now: datetime, limit: int) -> list[Clai
 async def of_mandates(conn: Connection, mandate_ids: Iterable[str], *, lock: bool = False) -> list[Subscription]:
     """For workers: subscriptions that draw on these mandates now."""
     owners = select(schema.mandates.c.subscription_id).where(keys.any_of(schema.mandates.c.id, mandate_ids))
-    query = select(_T).where(_T.c.id.in_(owners), keys.any_of(_T.c.mandate_id, mandate_ids)).order_by(_T.c.id)
+    query = _READ.select().where(_T.c.id.in_(owners), keys.any_of(_T.c.mandate_id, mandate_ids)).order_by(_T.c.id)
     return await _whole(conn, (await conn.execute(rows.locked(query, _T, lock=lock))).all())
 
 
@@ -119,6 +120,7 @@ async def page(
         None if test_clock is None else _T.c.test_clock_id == test_clock,
         None if not without else ~keys.any_of(_T.c.status, without),
         kind=KIND,
+        reader=_READ,
     )
     return Page(await _whole(conn, found.items), found.has_more)
 
@@ -126,8 +128,8 @@ async def page(
 async def _whole(conn: Connection, found: Sequence[Any]) -> list[Subscription]:
     if not found:
         return []
-    items = await rows.children(conn, _ITEMS, "subscription_id", [row.id for row in found], _item)
-    return [_subscription(row, tuple(items.get(row.id, ()))) for row in found]
+    items = await rows.children(conn, _READ_ITEMS, _ITEMS, "subscription_id", [row.id for row in found])
+    return _READ.whole(conn.dialect, found, items)
 
 
 def _row(value: Subscription) -> bulk.Row:
@@ -180,7 +182,7 @@ def _row(value: Subscription) -> bulk.Row:
     }
 
 
-def _subscription(row: Any, items: tuple[SubscriptionItem, ...]) -> Subscription:
+def _subscription(row: Any, items: Sequence[Any]) -> Subscription:
     return Subscription(
         id=row.id,
         scope=rows.scope(row),
@@ -189,7 +191,7 @@ def _subscription(row: Any, items: tuple[SubscriptionItem, ...]) -> Subscription
         reason=rows.reason(row),
         created_at=row.created_at,
         currency=row.currency,
-        items=items,
+        items=tuple(map(_item, items)),
         interval=Interval(row.interval_unit, row.interval_count),
         anchor=row.anchor,
         period_index=row.period_index,
@@ -255,3 +257,7 @@ def _item(row: Any) -> SubscriptionItem:
         metadata=row.metadata,
         tax_rate_ids=tuple(row.tax_rate_ids),
     )
+
+
+_READ: Final = Reader(_T, _subscription, parts=_ITEMS)
+_READ_ITEMS: Final = Reader(_ITEMS, _item)

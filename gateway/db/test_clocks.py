@@ -1,10 +1,12 @@
 """Test clocks, and what is still to happen on each."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import exists, func, literal, or_, select, text, union_all
+from sqlalchemy import Select, exists, func, or_, select, text
 
 from gateway.db import bulk, moves, pages, rows, schema
 from gateway.db.engine import Connection
@@ -26,6 +28,25 @@ _TIMED: Final = (
 _FIXED: Final = frozenset({"account_id", "livemode", "created_at"})
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A clock on its way.
+
+    Attributes:
+        next_due: the earliest moment at which something on it falls due; None when nothing does.
+        waits: whether something on it waits for the chain.
+    """
+
+    clock: TestClock
+    next_due: datetime | None
+    waits: bool
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is left to do where it stands."""
+        return self.waits or (self.next_due is not None and self.next_due <= self.clock.frozen_at)
+
+
 async def add_many(conn: Connection, moved: Sequence[Moved[TestClock]]) -> None:
     """Insert clocks."""
     await moves.insert(conn, _T, moved, _row)
@@ -45,37 +66,35 @@ async def get(conn: Connection, scope: Scope, clock_id: str, *, lock: bool = Fal
 
 async def load(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, TestClock]:
     """For workers: clocks of any tenant, by id."""
-    return {row.id: _clock(row) for row in await conn.execute(rows.by_id(_T, ids, lock=lock))}
+    return {row.id: _clock(row) for row in await rows.fetch(conn, _T, ids, lock=lock)}
 
 
-async def advancing(conn: Connection) -> list[TestClock]:
-    """For workers: every clock that is on its way."""
-    query = select(_T).where(text("test_clocks.status = 'advancing'")).order_by(_T.c.id)
-    return [_clock(row) for row in await conn.execute(query)]
+async def standings(conn: Connection) -> list[Standing]:
+    """For workers: every clock that is on its way, with what is still to happen on it, in one statement."""
+    return [
+        Standing(
+            clock=_clock(row), next_due=min(filter(None, row[-len(_TIMED) :]), default=None), waits=bool(row.waits)
+        )
+        for row in await conn.execute(_standings())
+    ]
 
 
-async def next_due(conn: Connection, clock_id: str) -> datetime | None:
-    """For workers: the earliest moment at which something on this clock falls due; None when nothing does."""
-    moments = union_all(
-        *(select(func.min(table.c.wake_at).label("at")).where(table.c.test_clock_id == clock_id) for table in _TIMED)
-    ).subquery("moments")
-    found: datetime | None = (await conn.execute(select(func.min(moments.c.at)))).scalar_one()
-    return found
-
-
-async def busy(conn: Connection, clock_id: str) -> bool:
-    """For workers: whether something on this clock is due at its time, or waits for the chain."""
-    intents = schema.charge_intents
-    due = [exists().where(table.c.test_clock_id == clock_id, table.c.wake_at <= _T.c.frozen_at) for table in _TIMED]
-    under_way = exists().where(intents.c.test_clock_id == clock_id, text("charge_intents.status = 'processing'"))
-    setups = schema.setup_intents
+@cache
+def _standings() -> Select[Any]:
+    intents, setups = schema.charge_intents, schema.setup_intents
+    under_way = exists().where(intents.c.test_clock_id == _T.c.id, text("charge_intents.status = 'processing'"))
     registering = exists().where(
-        setups.c.test_clock_id == clock_id,
+        setups.c.test_clock_id == _T.c.id,
         text("setup_intents.status = 'processing'"),
         setups.c.transaction_id.is_not(None),
     )
-    query = select(literal(1)).where(_T.c.id == clock_id, or_(under_way, registering, *due))
-    return (await conn.execute(query)).one_or_none() is not None
+    earliest = [
+        select(func.min(table.c.wake_at)).where(table.c.test_clock_id == _T.c.id).correlate(_T).scalar_subquery()
+        for table in _TIMED
+    ]
+    moments = [moment.label(f"due_{number}") for number, moment in enumerate(earliest)]
+    query = select(*_T.c, or_(under_way, registering).label("waits"), *moments)
+    return query.where(text("test_clocks.status = 'advancing'")).order_by(_T.c.id)
 
 
 async def page(conn: Connection, request: PageRequest) -> Page[TestClock]:

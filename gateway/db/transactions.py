@@ -244,7 +244,7 @@ async def add_attempts(conn: Connection, attempts: Sequence[TransactionAttempt])
 async def save_many(conn: Connection, transactions: Sequence[ChainTransaction]) -> int:
     """Write what is known of transactions now; returns how many of them have changed."""
     ids = [transaction.id for transaction in transactions]
-    stored = {row.id: _transaction(row) for row in await conn.execute(rows.by_id(_T, ids, lock=True))}
+    stored = {row.id: _transaction(row) for row in await rows.fetch(conn, _T, ids, lock=True)}
     changed = [transaction for transaction in transactions if stored.get(transaction.id) != transaction]
     fields = ("id", "status", "wanted", "used_since_block", "mined_number", "mined_hash", "succeeded")
     written = [{name: row[name] for name in fields} for row in map(_transaction_row, changed)]

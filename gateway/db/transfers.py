@@ -39,7 +39,8 @@ async def advance(conn: Connection, chain_id: int, *, was: int, number: int) -> 
     Raises:
         WriteConflict: somebody else moved it; nothing may be committed then.
     """
-    await bulk.insert(conn, _CURSORS, [{"chain_id": chain_id, "number": NOWHERE}], ignore_known=True)
+    if was == NOWHERE:
+        await bulk.insert(conn, _CURSORS, [{"chain_id": chain_id, "number": NOWHERE}], ignore_known=True)
     await bulk.update(
         conn, _CURSORS, [{"chain_id": chain_id, "number": number, "was": was}], key="chain_id", guard="number"
     )

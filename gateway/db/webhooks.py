@@ -97,7 +97,7 @@ async def page_endpoints(conn: Connection, request: PageRequest) -> Page[Webhook
 
 async def load(conn: Connection, ids: Iterable[str]) -> dict[str, WebhookEndpoint]:
     """For workers: endpoints of any tenant, by id; deleted ones are disabled."""
-    return {row.id: _endpoint(row) for row in await conn.execute(rows.by_id(_ENDPOINTS, ids, lock=False))}
+    return {row.id: _endpoint(row) for row in await rows.fetch(conn, _ENDPOINTS, ids, lock=False)}
 
 
 async def enabled_of(conn: Connection, scopes: Iterable[Scope]) -> dict[Scope, list[WebhookEndpoint]]:

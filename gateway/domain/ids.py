@@ -12,18 +12,18 @@ from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM_BITS: Final = 80
-_BODY_CHARACTERS: Final = 26
+_PAIR_BITS: Final = 10
+_PAIR_MASK: Final = (1 << _PAIR_BITS) - 1
+_PAIRS: Final = [first + second for first in _ALPHABET for second in _ALPHABET]
+_SHIFTS: Final = tuple(range(12 * _PAIR_BITS, -1, -_PAIR_BITS))
+"""Two characters at a time: 13 pairs are the 26 characters of a body."""
 
 _lock = threading.Lock()
 _last: tuple[int, int] = (0, 0)
 
 
 def _body(number: int) -> str:
-    characters = []
-    for _ in range(_BODY_CHARACTERS):
-        characters.append(_ALPHABET[number & 31])
-        number >>= 5
-    return "".join(reversed(characters))
+    return "".join([_PAIRS[number >> shift & _PAIR_MASK] for shift in _SHIFTS])
 
 
 def new_id(prefix: str, at: datetime) -> str:

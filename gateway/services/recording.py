@@ -7,7 +7,7 @@ the number of events.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from chain import eip712, erc20
 from gateway.db import catalog, charge_intents, events, mandates, tax_rates, webhooks
@@ -78,6 +78,25 @@ class Origin:
     request_id: str | None = None
 
 
+_UPDATED: Final = ".updated"
+"""Only events of these types say what was otherwise before."""
+
+
+class _Shown:
+    """Renderings of one transaction: a value that a move ends with and the next one starts from is rendered once."""
+
+    def __init__(self, related: Related) -> None:
+        self._related = related
+        self._kept: dict[int, bytes] = {}
+
+    def snapshot(self, value: Any) -> bytes:
+        """JSON of a value, which its caller holds on to meanwhile: values are told apart by their place in memory."""
+        found = self._kept.get(id(value))
+        if found is None:
+            found = self._kept[id(value)] = render.encode(value, self._related)
+        return found
+
+
 async def record(
     conn: Connection,
     gateway: Gateway,
@@ -93,10 +112,12 @@ async def record(
     if not announced:
         return []
     related = await related_to(conn, gateway, [move.value for move in announced])
+    shown = _Shown(related)
     drafts: list[EventDraft] = []
     for move in announced:
-        snapshot = render.encode(move.value, related)
-        previous = None if move.before is None else render.changed(render.encode(move.before, related), snapshot)
+        snapshot = shown.snapshot(move.value)
+        updates = move.before is not None and any(event.type.endswith(_UPDATED) for event in move.events)
+        previous = render.changed(shown.snapshot(move.before), snapshot) if updates else None
         drafts.extend(
             EventDraft(
                 scope=move.value.scope,
@@ -105,7 +126,7 @@ async def record(
                 object_id=event.object_id,
                 at=event.at,
                 snapshot=snapshot,
-                previous=previous if event.type.endswith(".updated") else None,
+                previous=previous if event.type.endswith(_UPDATED) else None,
                 request_id=origin.request_id,
             )
             for event in move.events

@@ -57,6 +57,8 @@ async def register_due(gateway: Gateway, chain: ChainPort, signer: Signer, *, no
     network = gateway.networks[chain.chain_id]
     async with gateway.books.read() as conn:
         claims = await setup_intents.due(conn, chain_id=network.chain_id, now=now, limit=limit)
+        if not claims:
+            return 0
         agreed = await mandate_rows.load(conn, [c.value.mandate_id for c in claims if c.value.mandate_id is not None])
         cursor = await blocks.cursor(conn, network.chain_id)
         capacity = IN_FLIGHT_MAX - await transactions.count_open(conn, network.chain_id, signer.address)

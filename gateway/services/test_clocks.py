@@ -5,10 +5,11 @@ money included, so that a year of renewals happens in the order in which it woul
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from gateway.db import test_clocks
+from gateway.db import blocks, test_clocks
 from gateway.db.engine import Connection
 from gateway.domain import test_clock as domain
 from gateway.domain.catalog import Scope
@@ -26,8 +27,21 @@ CHAIN_AHEAD_MAX: Final = timedelta(hours=1)
 NAME_MAX: Final = 300
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many clocks moved on, how many of them are where they were to go, and how many blocks were mined for them."""
+
+    moved: int = 0
+    arrived: int = 0
+    mined: int = 0
+
+
 class LocalChainPort(Protocol):
     """A development chain whose time can be moved forward."""
+
+    async def head_number(self) -> int:
+        """Number of the newest block."""
+        ...
 
     async def head_time(self) -> int:
         """Timestamp of the newest block, unix seconds."""
@@ -116,24 +130,39 @@ async def delete(conn: Connection, gateway: Gateway, *, scope: Scope, clock_id: 
     return await _save(conn, gateway, domain.delete(clock), origin)
 
 
-async def step(gateway: Gateway, local_chains: Mapping[int, LocalChainPort], *, now: datetime) -> int:
+async def step(gateway: Gateway, local_chains: Mapping[int, LocalChainPort], *, now: datetime) -> Progress:
     """Move every advancing clock on by one due moment, if nothing is left to do where it stands.
 
-    Local chains mine while money is waiting for its confirmations. Returns how many clocks moved.
+    While money is waiting for its confirmations local chains mine them, in one go.
     """
     async with gateway.books.read() as conn:
-        advancing = await test_clocks.advancing(conn)
-        busy = {clock.id for clock in advancing if await test_clocks.busy(conn, clock.id)}
-        nexts = {clock.id: await test_clocks.next_due(conn, clock.id) for clock in advancing if clock.id not in busy}
-    if busy:
-        for chain in local_chains.values():
-            await chain.mine(1)
-    moved = 0
-    for clock in advancing:
-        if clock.id not in busy:
-            await _step(gateway, local_chains, clock, nexts[clock.id], now)
-            moved += 1
-    return moved
+        standings = await test_clocks.standings(conn)
+    if not standings:
+        return Progress()
+    mined = 0
+    if any(standing.waits for standing in standings):
+        for chain_id, chain in local_chains.items():
+            mined += await _confirm(gateway, chain_id, chain)
+    ready = [standing for standing in standings if not standing.is_busy]
+    arrived = 0
+    for standing in ready:
+        arrived += await _step(gateway, local_chains, standing.clock, standing.next_due, now)
+    return Progress(moved=len(ready), arrived=arrived, mined=mined)
+
+
+async def _confirm(gateway: Gateway, chain_id: int, chain: LocalChainPort) -> int:
+    """Mine what makes a transaction in the newest block final, unless the indexer has as much to read already.
+
+    Nothing that waits is helped by more blocks than that; each would be read, searched and checked for nothing.
+    """
+    wanted = gateway.networks[chain_id].confirmations
+    async with gateway.books.read() as conn:
+        indexed = (await blocks.cursor(conn, chain_id)).head
+    read_to = -1 if indexed is None else indexed.number
+    if await chain.head_number() - read_to >= wanted:
+        return 0
+    await chain.mine(wanted)
+    return wanted
 
 
 async def _step(
@@ -142,7 +171,8 @@ async def _step(
     clock: TestClock,
     next_due: datetime | None,
     now: datetime,
-) -> None:
+) -> bool:
+    """Move one clock, the chains before it; whether it is where it was to go."""
     target = clock.target_at
     if target is None:
         raise ValueError(f"clock {clock.id} advances to nowhere")
@@ -151,13 +181,15 @@ async def _step(
     for chain in local_chains.values():
         if await chain.head_time() < to_unix(to):
             await chain.set_time(to_unix(to))
-            await chain.mine(1)
+            if await chain.head_time() < to_unix(to):
+                await chain.mine(1)
     async with gateway.books.write() as conn:
         current = await test_clocks.load(conn, [clock.id], lock=True)
         if current.get(clock.id) != clock:
-            return
+            return False
         arrived = to == target and (next_due is None or next_due > target)
         await _save(conn, gateway, domain.arrive(clock) if arrived else domain.step(clock, to), Origin(now))
+    return arrived
 
 
 def _not_behind(wanted: datetime, chain_time: datetime | None) -> None:

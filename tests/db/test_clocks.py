@@ -19,17 +19,23 @@ async def keep_subscription(books: Books, *, due: datetime | None, clock: str = 
     async with books.write() as conn:
         await keep_merchant(conn)
         await keep(conn, f.clock(), f.clock(id=f.numbered("clock", 2)))
+        await test_clocks.save_many(conn, [test_clock.advance(f.clock(), f.NOW + 30 * DAY)])
         await keep(conn, f.mandate(), f.subscription(expires_at=due, test_clock_id=clock))
 
 
-async def busy(books: Books) -> bool:
+async def standing(books: Books) -> test_clocks.Standing:
     async with books.read() as conn:
-        return await test_clocks.busy(conn, f.CLOCK_ID)
+        (only,) = await test_clocks.standings(conn)
+    assert only.clock.id == f.CLOCK_ID
+    return only
+
+
+async def busy(books: Books) -> bool:
+    return (await standing(books)).is_busy
 
 
 async def next_due(books: Books) -> datetime | None:
-    async with books.read() as conn:
-        return await test_clocks.next_due(conn, f.CLOCK_ID)
+    return (await standing(books)).next_due
 
 
 async def test_the_next_moment_is_the_earliest_of_all_kinds_of_rows(books: Books) -> None:
@@ -72,12 +78,12 @@ async def test_advancing_clocks_are_found_until_they_arrive(books: Books) -> Non
     async with books.write() as conn:
         await keep_merchant(conn)
         await keep(conn, f.clock(), f.clock(id=f.numbered("clock", 2)))
-        assert await test_clocks.advancing(conn) == []
+        assert await test_clocks.standings(conn) == []
         await test_clocks.save_many(conn, [started])
-        assert await test_clocks.advancing(conn) == [started.value]
+        assert [standing.clock for standing in await test_clocks.standings(conn)] == [started.value]
         assert await test_clocks.load(conn, [f.CLOCK_ID, "clock_x"], lock=True) == {f.CLOCK_ID: started.value}
         await test_clocks.save_many(conn, [arrived])
-        assert await test_clocks.advancing(conn) == []
+        assert await test_clocks.standings(conn) == []
 
 
 async def test_deleted_clocks_are_not_listed(books: Books) -> None:

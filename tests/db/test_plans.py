@@ -17,6 +17,7 @@ from gateway.db import (
     charges,
     checkout_sessions,
     drawing,
+    duties,
     events,
     invoices,
     mails,
@@ -257,8 +258,9 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
         "unsettled events": lambda: blocks.unsettled(conn, 1, up_to_number=9, limit=50),
         "charged periods": lambda: blocks.find_charged(conn, 1, [(f.ONCHAIN_ID, 3)]),
         "recent blocks": lambda: blocks.recent(conn, 1, 300),
-        "next on a clock": lambda: test_clocks.next_due(conn, f.numbered("clock", 2)),
-        "busy clock": lambda: test_clocks.busy(conn, f.numbered("clock", 2)),
+        "clocks on their way": lambda: test_clocks.standings(conn),
+        "what is due": lambda: duties.due(conn, now=f.NOW),
+        "news of a chain": lambda: duties.news(conn, 1),
         "subscriptions on wallets": lambda: drawing.on_wallets(
             conn, [drawing.Wallet(f.SCOPE, f.CHAIN_ID, f.TOKEN, f.some_address(n), f.CONTRACT) for n in (7, 8)]
         ),

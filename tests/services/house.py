@@ -23,20 +23,13 @@ from gateway.domain.period import to_unix
 from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.subscription import Subscription
 from gateway.services import (
-    billing,
-    checkout,
     collection,
-    forecasts,
     indexing,
     intents,
-    pushes,
     registrations,
-    reminders,
-    settlement,
+    rounds,
     setup_intents,
     submission,
-    transfers,
-    wallets,
 )
 from gateway.services import subscriptions as subscription_services
 from gateway.services.gateway import Gateway, Network
@@ -189,12 +182,7 @@ class House:
 
     async def bill(self) -> int:
         """Renew and finalise what is due."""
-        chains = {self.chain.chain_id: self.chain}
-        foreseen = await forecasts.of_announcements(self.gateway, chains, now=self.now, limit=billing.BATCH)
-        done = await billing.renew_due(self.gateway, now=self.now, foreseen=foreseen)
-        done += await reminders.chase_due(self.gateway, now=self.now)
-        done += await checkout.expire_due(self.gateway, now=self.now)
-        return done + await billing.finalize_due(self.gateway, now=self.now)
+        return await rounds.bill(self.gateway, {self.chain.chain_id: self.chain}, now=self.now)
 
     async def collect(self) -> int:
         done = await collection.collect_due(self.gateway, self.chain, self.operator, now=self.now)
@@ -206,10 +194,7 @@ class House:
     async def watch(self) -> int:
         """Follow the chain and settle what is final; returns how much was settled."""
         await indexing.converge(self.gateway, self.chain, now=self.now)
-        settled = await settlement.settle(self.gateway, chain_id=self.chain.chain_id, now=self.now)
-        await pushes.watch(self.gateway, self.chain, now=self.now)
-        await wallets.watch(self.gateway, self.chain, now=self.now)
-        return settled + await transfers.watch(self.gateway, self.chain, now=self.now)
+        return (await rounds.heed(self.gateway, self.chain, now=self.now)).settled
 
     async def pump(self) -> None:
         """Let every role work, and the chain mine, until nothing is left to do now."""

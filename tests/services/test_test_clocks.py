@@ -27,6 +27,9 @@ class LocalChain:
         self.chain = chain
         self.next_time: int | None = None
 
+    async def head_number(self) -> int:
+        return len(self.chain.blocks) - 1
+
     async def head_time(self) -> int:
         return self.chain.head_timestamp
 
@@ -84,6 +87,25 @@ async def _arrive(house: House, clock: TestClock) -> TestClock:
         if current.status is ClockStatus.READY:
             return current
     raise AssertionError(f"the clock stands at {current.frozen_at} and does not arrive")
+
+
+async def test_a_busy_clock_mines_what_makes_a_payment_final_and_then_waits_until_it_is_read(
+    sqlite_books: Books,
+) -> None:
+    house = await House.build(sqlite_books)
+    clock = await _clock(house)
+    opened = await house.subscribe(test_clock_id=clock.id)
+    await house.sign(opened)
+    await house.collect()
+    await house.send()
+    await _advance(house, clock, timedelta(days=1))
+    local = LocalChain(house.chain)
+    before = len(house.chain.blocks)
+    mined = [(await service.step(house.gateway, {house.chain.chain_id: local}, now=house.now)).mined for _ in range(10)]
+    confirmations = house.gateway.networks[house.chain.chain_id].confirmations
+    assert sum(mined) == len(house.chain.blocks) - before <= confirmations
+    assert (await _arrive(house, clock)).status is ClockStatus.READY
+    assert (await house.subscription(opened)).status is Status.ACTIVE
 
 
 async def test_one_request_advances_a_year_and_every_month_is_charged(sqlite_books: Books) -> None:
