@@ -38,6 +38,7 @@ from gateway.services.recording import Origin
 from tests import factories
 
 ROUNDS_MAX = 40
+CONFIRMATIONS = 2
 
 
 def signer(number: int) -> DevelopmentSigner:
@@ -69,7 +70,7 @@ class House:
             name="fake",
             contract=factories.CONTRACT,
             livemode=False,
-            confirmations=2,
+            confirmations=CONFIRMATIONS,
         )
         gateway = Gateway(
             books=books,
@@ -197,16 +198,21 @@ class House:
         return (await rounds.heed(self.gateway, self.chain, now=self.now)).settled
 
     async def pump(self) -> None:
-        """Let every role work, and the chain mine, until nothing is left to do now."""
-        quiet = 0
+        """Let every role work, and the chain mine, until nothing is left to do now.
+
+        A round in which nothing was done may still wait for confirmations: the one after it mines what they take, and
+        when nothing is done then either, all is at rest.
+        """
+        was_quiet = False
         for _ in range(ROUNDS_MAX):
             done = await self.bill() + await self.collect()
             await self.send()
-            self.chain.mine(timestamp=max(self.chain.head_timestamp + 1, to_unix(self.now)))
+            for _ in range(CONFIRMATIONS + 1 if was_quiet else 1):
+                self.chain.mine(timestamp=max(self.chain.head_timestamp + 1, to_unix(self.now)))
             done += await self.watch()
-            quiet = 0 if done else quiet + 1
-            if quiet > 4:
+            if was_quiet and not done:
                 return
+            was_quiet = not done
         raise AssertionError("the gateway does not come to rest")
 
     async def go_to(self, at: datetime) -> None:
