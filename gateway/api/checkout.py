@@ -27,7 +27,7 @@ from gateway.wire.related import Related
 
 _RINGS: Final = ("webhooks",)
 _KEY: Final = re.compile(r"[a-zA-Z0-9_-]{1,40}")
-_LOCALES: Final = re.compile(r"auto|[a-z]{2,3}(-[A-Za-z0-9]{2,4})?")
+LOCALES: Final = re.compile(r"auto|[a-z]{2,3}(-[A-Za-z0-9]{2,4})?")
 _FIELDS_MAX: Final = 10
 _ANSWER_MAX: Final = 255
 
@@ -148,7 +148,7 @@ def _conflict(first: str, second: str) -> InvalidRequest:
     return InvalidRequest(f"Give {first} or {second}, not both.", code="parameter_conflict", param=second)
 
 
-def _url(text: str, param: str, *, livemode: bool) -> str:
+def merchant_url(text: str, param: str, *, livemode: bool) -> str:
     """A page of the merchant's that a browser may be sent to: https, or http as well in test mode."""
     parts = urlsplit(text.replace("{CHECKOUT_SESSION_ID}", "x"))
     schemes = {"https"} if livemode else {"https", "http"}
@@ -265,15 +265,15 @@ async def create(call: Call, body: CreateSession) -> CheckoutSession:
         raise _conflict("customer", "customer_email")
     if body.customer_email is not None:
         check_email(body.customer_email, param="customer_email")
-    if body.locale is not None and not _LOCALES.fullmatch(body.locale):
+    if body.locale is not None and not LOCALES.fullmatch(body.locale):
         raise InvalidRequest(
             "locale is auto, or a language such as en or de.", code="parameter_invalid", param="locale"
         )
     livemode = call.scope.livemode
     wanted = NewSession(
         mode=Mode(body.mode),
-        success_url=_url(body.success_url, "success_url", livemode=livemode),
-        cancel_url=None if body.cancel_url is None else _url(body.cancel_url, "cancel_url", livemode=livemode),
+        success_url=merchant_url(body.success_url, "success_url", livemode=livemode),
+        cancel_url=None if body.cancel_url is None else merchant_url(body.cancel_url, "cancel_url", livemode=livemode),
         offer=_offer(body),
         customer_id=body.customer,
         customer_email=body.customer_email,

@@ -178,6 +178,7 @@ _FIELDS: Final[Mapping[str, Any]] = {
         "payment_method": "payment_method",
         "subscription": "subscription",
     },
+    "pricing_table": {},
     "push_payment": {"customer": "customer", "test_clock": "test_helpers.test_clock"},
     "refund": {
         "balance_transaction": {},

@@ -42,6 +42,7 @@ charges = billing.charges
 
 setup_intents = setups.setup_intents
 checkout_sessions = checkouts.checkout_sessions
+pricing_tables = checkouts.pricing_tables
 sign_in_tickets = portals.sign_in_tickets
 portal_sessions = portals.portal_sessions
 portal_configurations = portals.portal_configurations

@@ -98,6 +98,8 @@ class EventType(StrEnum):
     CHARGE_REFUNDED = "charge.refunded"
     CHECKOUT_SESSION_COMPLETED = "checkout.session.completed"
     CHECKOUT_SESSION_EXPIRED = "checkout.session.expired"
+    PRICING_TABLE_CREATED = "pricing_table.created"
+    PRICING_TABLE_UPDATED = "pricing_table.updated"
     PUSH_PAYMENT_APPLIED = "push_payment.applied"
     PUSH_PAYMENT_UNMATCHED = "push_payment.unmatched"
     PUSH_PAYMENT_DISMISSED = "push_payment.dismissed"

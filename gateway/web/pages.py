@@ -22,7 +22,7 @@ from gateway.domain.errors import Conflict, DomainError
 from gateway.services import checkout_payer, checkout_signing
 from gateway.services.checkout_parts import PayersWallet
 from gateway.services.recording import Origin
-from gateway.web import bill_pages, portal_pages, rendering
+from gateway.web import bill_pages, portal_pages, pricing_pages, rendering
 from gateway.web.answers import (
     AnyRequest,
     NoSuchPage,
@@ -76,6 +76,7 @@ def handlers(api: Api) -> list[Router]:
         checkout,
         bill_pages.router(pages),
         *portal_pages.handlers(api),
+        *pricing_pages.routers(pages),
         Router(path="/assets", route_handlers=[_asset]),
     ]
 

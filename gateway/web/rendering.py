@@ -100,8 +100,9 @@ def page(
     script: Mapping[str, Any] | None = None,
     status: int = 200,
     compress: bool = False,
+    framed: bool = False,
 ) -> Response[bytes]:
-    """Render a page with its headers."""
+    """Render a page with its headers. `framed`: it asks for nothing, and may stand in other sites' frames."""
     nonce = secrets.token_urlsafe(18)
     text = (
         _templates()
@@ -117,13 +118,14 @@ def page(
                 "cancel_url": None,
                 "script_name": "checkout.js",
                 "back_words": None,
+                "framed": False,
                 "script": None if script is None else _embedded(script),
                 **context,
             }
         )
     )
     body = text.encode()
-    headers = page_headers(nonce)
+    headers = page_headers(nonce, framed=framed)
     if compress:
         body = gzip.compress(body, _COMPRESSION, mtime=0)
         headers["Content-Encoding"] = "gzip"

@@ -19,8 +19,11 @@ SESSIONS_MAX: Final = 10_000
 """Sessions that the limiter remembers; the oldest is forgotten first."""
 
 
-def page_headers(nonce: str) -> dict[str, str]:
-    """Headers of a page: nothing is loaded from elsewhere, nothing is run that does not carry the nonce."""
+def page_headers(nonce: str, *, framed: bool = False) -> dict[str, str]:
+    """Headers of a page: nothing is loaded from elsewhere, nothing is run that does not carry the nonce.
+
+    `framed`: other sites may show it in a frame. No page that talks to a wallet may be.
+    """
     policy = "; ".join(
         (
             "default-src 'none'",
@@ -30,21 +33,21 @@ def page_headers(nonce: str) -> dict[str, str]:
             "img-src data:",
             "form-action 'self'",
             "base-uri 'none'",
-            "frame-ancestors 'none'",
+            "frame-ancestors *" if framed else "frame-ancestors 'none'",
             "require-trusted-types-for 'script'",
             "trusted-types 'none'",
         )
     )
-    return {
+    headers = {
         "Content-Security-Policy": policy,
         "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
-        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "cross-origin" if framed else "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
         # The address holds the session's token: other origins must not read it in a Referer.
         "Referrer-Policy": "same-origin",
-        "X-Frame-Options": "DENY",
         "Vary": "Accept-Language, Accept-Encoding",
     }
+    return headers if framed else headers | {"X-Frame-Options": "DENY"}
 
 
 def is_from_here(headers: Mapping[str, str]) -> bool:
@@ -65,6 +68,7 @@ class Limiter:
 
     requests_max: int = REQUESTS_MAX
     seen: dict[str, deque[datetime]] = field(default_factory=dict)
+    requests_max: int = REQUESTS_MAX
 
     def allows(self, session_id: str, now: datetime) -> bool:
         """Count a request; False when there were too many."""

@@ -16,6 +16,7 @@ from gateway.domain.invoice_item import InvoiceItem
 from gateway.domain.mandate import Mandate
 from gateway.domain.metering import Meter
 from gateway.domain.plan_change import OwnedItem
+from gateway.domain.pricing_table import PricingTable
 from gateway.domain.push import PushPayment
 from gateway.domain.refund import Refund
 from gateway.domain.setup_intent import SetupIntent
@@ -31,6 +32,7 @@ from gateway.wire import (
     metering,
     payments,
     pricing,
+    pricing_table,
     push,
     refund,
     setup_intent,
@@ -63,6 +65,7 @@ DomainObject = (
     | TestClock
     | SetupIntent
     | CheckoutSession
+    | PricingTable
     | Meter
 )
 
@@ -90,6 +93,7 @@ _SHAPES: Final[Mapping[type, tuple[str, _Shape]]] = {
     BalanceTransaction: ("customer_balance_transaction", pricing.balance_transaction),
     SetupIntent: ("setup_intent", setup_intent.setup_intent),
     CheckoutSession: ("checkout.session", checkout.checkout_session),
+    PricingTable: ("pricing_table", pricing_table.pricing_table),
     Meter: ("billing.meter", metering.meter),
     WebhookEndpoint: ("webhook_endpoint", webhook.webhook_endpoint),
     TestClock: ("test_helpers.test_clock", webhook.clock),

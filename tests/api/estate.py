@@ -132,6 +132,10 @@ async def _make_rest(desk: Desk, estate: Estate) -> None:
         "tax_rate": ("/v1/tax_rates", {"display_name": mark, "percentage": 19, "inclusive": False}),
         "coupon": ("/v1/coupons", {"id": mark, "percent_off": 20, "name": mark}),
         "promotion_code": ("/v1/promotion_codes", {"code": mark, "promotion": {"type": "coupon", "coupon": mark}}),
+        "pricing_table": (
+            "/v1/pricing_tables",
+            {"prices": [estate.ids["price"]], "success_url": "https://shop.example/", "metadata": {"mark": mark}},
+        ),
         "meter": (
             "/v1/billing/meters",
             {"display_name": mark, "event_name": mark.replace("-", "_"), "default_aggregation": {"formula": "sum"}},

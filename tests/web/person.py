@@ -178,4 +178,4 @@ async def inspect(page: Page, state: str, seen: dict[str, list[str]]) -> None:
     if before is not None:
         await page.set_viewport_size(before)
     seen[state] = problems
-    assert problems == []
+    assert problems == [], problems

@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import Column, Table
 
-from gateway.db.columns import EnumColumn, Flag, Identifier
+from gateway.db.columns import Count, EnumColumn, Flag, Identifier
 from gateway.db.tables.base import at, document, due, key, metadata, of_tenant, partial, pointer, reason, tenant, words
 from gateway.domain.checkout import Mode, PaymentStatus, Status
 
@@ -46,3 +46,21 @@ partial("ix_checkout_sessions_customer", checkout_sessions, "customer_id", "id",
 partial(
     "ix_checkout_sessions_subscription", checkout_sessions, "subscription_id", "id", where="subscription_id IS NOT NULL"
 )
+
+pricing_tables: Final = Table(
+    "pricing_tables",
+    metadata,
+    key(),
+    *tenant(),
+    at("created_at", nullable=False),
+    document("prices"),
+    words("success_url", nullable=False),
+    words("cancel_url"),
+    Column("active", Flag, nullable=False),
+    Column("allow_promotion_codes", Flag, nullable=False),
+    Column("trial_period_days", Count, nullable=True),
+    document("hidden_fields"),
+    words("locale"),
+    document("metadata"),
+)
+of_tenant(pricing_tables)

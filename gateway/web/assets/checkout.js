@@ -238,6 +238,9 @@ for (const id of ["other", "again"]) on(at(id), async () => {
   const { url } = await ask("/forget", {});
   if (url) location.assign(url); else reload();
 });
+if (data.frame) new ResizeObserver(() => {
+  parent.postMessage({ duesHeight: document.querySelector("main").offsetHeight + 8 }, "*");
+}).observe(document.body);
 if (data.live) live();
 // A page that was reached by a step is read from its heading on.
 if (document.referrer.startsWith(location.origin + data.base)) at("h").focus();
