@@ -68,7 +68,6 @@ class Limiter:
 
     requests_max: int = REQUESTS_MAX
     seen: dict[str, deque[datetime]] = field(default_factory=dict)
-    requests_max: int = REQUESTS_MAX
 
     def allows(self, session_id: str, now: datetime) -> bool:
         """Count a request; False when there were too many."""
