@@ -88,6 +88,10 @@ $(SANDBOX): requirements-sandbox.lock $(INPUTS) | $(BIN)/python
 sandbox: install-sandbox ## the whole gateway on a local chain, and its main job shown; ARGS=--once stops after the story
 	@$(BIN)/dues sandbox $(ARGS)
 
+.PHONY: shop
+shop: install-sandbox ## a sample merchant beside a sandbox: landing page, prices, checkout, members' page
+	@$(BIN)/dues sandbox --beside examples/shop/shop.py $(ARGS)
+
 # --- checking --------------------------------------------------------------------------------------------------------
 
 .PHONY: test

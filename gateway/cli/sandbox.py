@@ -23,7 +23,12 @@ _CHECK_SECONDS = 0.5
 @click.option("--port", type=click.IntRange(1024, 65535), help="Port of the API. [default: 8321, else a free one]")
 @click.option("--data-dir", type=click.Path(path_type=Path), default=DEFAULT, show_default=True, help="Its folder.")
 @click.option("--fresh", is_flag=True, help="Delete what the last sandbox left instead of keeping it in previous/.")
-def command(*, once: bool, port: int | None, data_dir: Path, fresh: bool) -> None:
+@click.option(
+    "--beside",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A Python program of a merchant's: run it instead of the story. It is told SHOP_API_URL, _API_KEY and _PORT.",
+)
+def command(*, once: bool, port: int | None, data_dir: Path, fresh: bool, beside: Path | None) -> None:
     """Start a local chain, Redis, API and workers, show the main job on them, and stay up.
 
     Every start is a new chain, and therefore a new database: the books of one chain say nothing about another. What the
@@ -37,7 +42,7 @@ def command(*, once: bool, port: int | None, data_dir: Path, fresh: bool) -> Non
         raise CommandFailed(f"the sandbox needs more packages ({error.name} is missing): `make sandbox`") from None
     interruptions.install()
     narrator = Narrator()
-    options = Options(data_dir=data_dir, fresh=fresh, port=port)
+    options = Options(data_dir=data_dir, fresh=fresh, port=port, beside=beside)
     try:
         narrator.heading("Dues sandbox")
         began = time.monotonic()
@@ -45,10 +50,11 @@ def command(*, once: bool, port: int | None, data_dir: Path, fresh: bool) -> Non
             narrator.check = world.children.check
             narrator.say(f"chain, contract, Redis, API and workers are up after {time.monotonic() - began:.1f} s")
             narrator.console.print()
-            Story(world, narrator).tell()
-            _sum_up(world, narrator)
+            if beside is None:
+                Story(world, narrator).tell()
+                _sum_up(world, narrator)
             if not once:
-                _stay(world, narrator)
+                _stay(world, narrator, beside=beside is not None)
     except SandboxFailed as error:
         first, _, rest = str(error).partition("\n")
         if rest:
@@ -66,9 +72,11 @@ def _sum_up(world: "World", narrator: "Narrator") -> None:
     )
 
 
-def _stay(world: "World", narrator: "Narrator") -> None:
+def _stay(world: "World", narrator: "Narrator", *, beside: bool) -> None:
     narrator.heading("It stays up until Ctrl-C.")
+    shop = (("shop", world.shop_url), ("wallet", f"key {world.purse_key}")) if beside else ()
     for label, value in (
+        *shop,
         ("API", world.api_url),
         ("key", world.merchant.key),
         ("chain", f"{world.chain_url} (chain id {world.chain.chain_id})"),

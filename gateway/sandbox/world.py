@@ -41,17 +41,25 @@ BLOCK_SECONDS: Final = 1
 """The chain mines at once for a transaction, and once a second besides, so that confirmations come by themselves."""
 
 MERCHANT: Final = "Lighthouse Press"
+PURSE: Final = 10_000
+"""Whole test tokens of the wallet that buys from a program beside the sandbox."""
+
 _MERCHANT_KEY: Final = 2
 _SUBSCRIBER_KEYS: Final = (3, 4, 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What was asked for on the command line."""
+    """What was asked for on the command line.
+
+    Attributes:
+        beside: a merchant's program that runs in the place of the consumer, on its port.
+    """
 
     data_dir: Path
     fresh: bool
     port: int | None
+    beside: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +96,16 @@ class World:
     def webhook_url(self) -> str:
         """Where the consumer listens."""
         return f"http://{HOST}:{self.ports.webhooks}{PATH}"
+
+    @property
+    def shop_url(self) -> str:
+        """Where a program beside the sandbox listens."""
+        return f"http://{HOST}:{self.ports.webhooks}"
+
+    @property
+    def purse_key(self) -> str:
+        """Key of the wallet that buys there: one of those that every development chain knows."""
+        return DEVELOPMENT_KEYS[_SUBSCRIBER_KEYS[0]]
 
     @property
     def chain_url(self) -> str:
@@ -137,8 +155,9 @@ def opened(options: Options, say: Callable[[str], None]) -> Iterator[World]:
         merchant = backstage.call(_furnish(config))
         worker = _start_gateway(children, folder, ports)
         consumer = Consumer()
-        backstage.call(consumer.start(ports.webhooks))
-        stack.callback(lambda: backstage.call(consumer.stop()))
+        if options.beside is None:
+            backstage.call(consumer.start(ports.webhooks))
+            stack.callback(lambda: backstage.call(consumer.stop()))
         world = World(
             folder=folder,
             ports=ports,
@@ -153,7 +172,20 @@ def opened(options: Options, say: Callable[[str], None]) -> Iterator[World]:
             consumer=consumer,
         )
         folder.describe(_facts(world))
+        if options.beside is not None:
+            _start_beside(world, options.beside)
         yield world
+
+
+def _start_beside(world: World, program: Path) -> None:
+    """Start a merchant's program, which is told where Dues answers, and fund a wallet that can buy from it."""
+    told = {
+        "SHOP_API_URL": world.api_url,
+        "SHOP_API_KEY": world.merchant.key,
+        "SHOP_PORT": str(world.ports.webhooks),
+    }
+    world.children.start("shop", [sys.executable, str(program)], environ=told, port=world.ports.webhooks)
+    world.fund(world.subscribers[0].address, PURSE * 10**world.deployed.description.decimals)
 
 
 def _warm_up() -> None:

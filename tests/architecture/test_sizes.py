@@ -9,7 +9,7 @@ FILE_LINES_MAX = 400
 GENERATED = ("gateway/db/migrations/versions/",)
 SOURCES = [
     path
-    for folder in ("gateway", "chain", "workers", "benchmarks", "contracts/script", "tests")
+    for folder in ("gateway", "chain", "workers", "benchmarks", "contracts/script", "examples", "tests")
     for path in sorted((ROOT / folder).rglob("*.py"))
     if not str(path.relative_to(ROOT)).startswith(GENERATED)
 ]
