@@ -134,6 +134,10 @@ conformance: $(FULL) $(CONFORMANCE)/.installed ## the unmodified SDKs in Python 
 	@DUES_CONFORMANCE_PYTHON="$(CURDIR)/$(CONFORMANCE)/bin/python" $(BIN)/pytest $(ARGS) tests/conformance
 	@$(BIN)/python -m tests.conformance.coverage
 
+.PHONY: triggers
+triggers: $(FULL) ## every event that `dues trigger` can make, one after another in one sandbox (five minutes)
+	@DUES_TRIGGER=all $(BIN)/pytest -q $(ARGS) tests/e2e/test_developer_commands.py
+
 .PHONY: faults
 faults: $(FULL) ## more of what can go wrong: bad weather on the RPC by SEEDS=50 seeds (half an hour)
 	@DUES_FAULT_SEEDS=$(SEEDS) $(BIN)/pytest -s $(ARGS) tests/faults
