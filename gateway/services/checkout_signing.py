@@ -89,6 +89,33 @@ async def sign(
     )
 
 
+async def sent(
+    conn: Connection, gateway: Gateway, *, session_id: str, mandate_id: str, now: datetime, origin: Origin
+) -> CheckoutSession:
+    """The wallet sent allowance, agreement and first payment itself (EIP-5792): make what the chain will tell of.
+
+    Nothing is signed here and nothing is believed: the subscription stays `incomplete` until the chain has the money,
+    and its invoice can be paid by a signature if it never gets it. `mandate_id` is what the page was shown.
+
+    Raises:
+        Conflict: the session is over, or what was sent is not what it is about any more: show it again.
+        InvalidRequest: the terms cannot be met any more.
+    """
+    session = await open_session(conn, session_id)
+    draft = session.draft
+    stale = Conflict("The terms have changed. Look at them again.", code="checkout_draft_stale")
+    if draft is None or session.mode is Mode.SETUP or draft.trial_end is not None or not draft.total:
+        raise stale
+    if eip712.mandate_id(draft.terms, draft.chain_id, draft.contract) != mandate_id:
+        raise stale
+    wallet = PayersWallet(draft.payer, draft.chain_id, draft.terms.token)
+    made = await made_for(conn, gateway, session, wallet, salt=draft.terms.salt, at=draft.at, origin=origin)
+    if made.mandate is None or made.mandate.terms != draft.terms:
+        raise stale
+    customer_id = made.subscription.customer_id
+    return await _confirm(conn, gateway, session, customer_id=customer_id, made=made, now=now, origin=origin)
+
+
 async def _take_signature(
     conn: Connection,
     gateway: Gateway,

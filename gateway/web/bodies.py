@@ -29,6 +29,12 @@ class SignBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     permit: PermitParams | None = None
 
 
+class SentBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The mandate that the wallet says it has sent."""
+
+    mandate: Annotated[str, msgspec.Meta(max_length=100)]
+
+
 def read_body(raw: bytes, kind: Any) -> Any:
     """Read what a script sent.
 

@@ -35,7 +35,7 @@ from gateway.web.answers import (
     missing,
     refusal,
 )
-from gateway.web.bodies import BODY_BYTES_MAX, STREAMS_MAX, WRITE_TRIES_MAX, SignBody, WalletBody, read_body
+from gateway.web.bodies import BODY_BYTES_MAX, STREAMS_MAX, WRITE_TRIES_MAX, SentBody, SignBody, WalletBody, read_body
 from gateway.web.screens import Asked
 from gateway.web.sessions import Pages, asked_of
 from gateway.web.streams import follow, stream
@@ -61,7 +61,7 @@ def handlers(api: Api) -> list[Router]:
     pages = Pages(api)
     checkout = Router(
         path="/checkout/{id:str}/{token:str}",
-        route_handlers=[_page(pages), _details(pages), *_steps(pages), _allowance(pages), _events(pages)],
+        route_handlers=[_page(pages), _details(pages), *_steps(pages), _sent(pages), _allowance(pages), _events(pages)],
         exception_handlers={
             NoSuchPage: missing,
             NotFoundException: missing,
@@ -197,6 +197,29 @@ def _steps(pages: Pages) -> list[Any]:
         return await _step(pages, request, retry)
 
     return [wallet, forget, sign, again]
+
+
+def _sent(pages: Pages) -> Any:
+    @post("/sent", name="checkout_sent", status_code=200)
+    async def sent(request: AnyRequest) -> Response[bytes]:
+        """The wallet has sent everything itself: from here on the chain tells how it goes."""
+
+        async def take(session: CheckoutSession, now: datetime, origin: Origin) -> None:
+            body: SentBody = read_body(await request.body(), SentBody)
+            async with pages.api.gateway.books.write() as conn:
+                await checkout_signing.sent(
+                    conn,
+                    pages.api.gateway,
+                    session_id=session.id,
+                    mandate_id=body.mandate,
+                    now=now,
+                    origin=origin,
+                )
+            await pages.ring("webhooks")
+
+        return await _step(pages, request, take)
+
+    return sent
 
 
 async def _step(pages: Pages, request: AnyRequest, work: Any) -> Response[bytes]:

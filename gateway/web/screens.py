@@ -12,7 +12,7 @@ from gateway.domain.checkout import CustomField, FieldKind, LineItem, Mode
 from gateway.domain.mandate import approved_periods
 from gateway.domain.money import Token
 from gateway.services.gateway import Gateway, Network
-from gateway.web import rendering, wallet_requests
+from gateway.web import codes, rendering, wallet_requests
 from gateway.web.shown import Shown, Stage, followed
 from gateway.web.wallet_requests import WalletFacts
 from gateway.web.words import Words
@@ -195,6 +195,7 @@ def wallet(gateway: Gateway, shown: Shown, asked: Asked) -> Screen:
         "switching": w("js.switching", chain=", ".join(sorted({network.name for network, _ in options}))),
     }
     may_change = not session.is_email_given or bool(session.offer.custom_fields) or session.offer.allow_promotion_codes
+    url = gateway.public_url + page_path(session) + asked.query
     script = script_for(shown, asked, Stage.WALLET) | {
         "t": texts,
         "options": [{"chain": chain_facts(network, w), "token": token.address} for network, token in options],
@@ -206,6 +207,7 @@ def wallet(gateway: Gateway, shown: Shown, asked: Asked) -> Screen:
             "options": labels,
             "currency": session.offer.currency.upper(),
             "who": session.email,
+            "code": codes.square(url),
             "may_change": may_change and session.mode is Mode.SUBSCRIPTION,
         },
         step="wallet",
@@ -223,6 +225,9 @@ async def consent(chain: ChainPort | None, shown: Shown, asked: Asked) -> Screen
     trouble = _trouble(shown, found, token, network, w)
     prepared = {} if found is None or trouble is not None else wallet_requests.requests(wish, found)
     is_setup = shown.session.mode is Mode.SETUP
+    first = wallet_requests.first_amount(shown, token)
+    if prepared and found is not None and first and draft.trial_end is None:
+        prepared["batch"] = wallet_requests.batch(wish, found, first)
     every = w.every(shown.session.offer.interval, shown.session.offer.interval_count)
     maximum = w("consent.max", amount=w.tokens(draft.terms.amount, token), symbol=token.symbol, every=every)
     periods = approved_periods(draft.terms, draft.at)

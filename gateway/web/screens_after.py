@@ -8,6 +8,7 @@ from gateway.web import wallet_requests
 from gateway.web.screens import Asked, Screen, chain_facts, script_for, short
 from gateway.web.shown import LIVE, WATCHED, OnItsWay, Shown, Stage
 from gateway.web.words import Words
+from gateway.wire import invoice_links
 
 LEAVING_MS: Final = 6_000
 """How long a receipt is shown before the payer goes back to the merchant; a button stops that."""
@@ -19,6 +20,8 @@ def progress_text(shown: OnItsWay, stage: Stage, w: Words) -> str:
     match stage:
         case Stage.WAITING:
             return w("progress.wait")
+        case Stage.SENT:
+            return w("progress.sent", chain="" if shown.network is None else shown.network.name)
         case Stage.PENDING:
             return w("progress.pending", chain="" if shown.network is None else shown.network.name)
         case Stage.CONFIRMING | Stage.ARRIVING:
@@ -45,10 +48,15 @@ def progress(shown: Shown, asked: Asked, stage: Stage) -> Screen:
     return Screen(
         title=w("progress.wait_title") if stage is Stage.WAITING else title,
         template="progress",
-        context={"text": progress_text(shown, stage, w), "i": i, "of": of},
+        context={"text": progress_text(shown, stage, w), "i": i, "of": of, "elsewhere": _instead(shown, stage)},
         step="progress",
         script=script_for(shown, asked, stage, live=True),
     )
+
+
+def _instead(shown: Shown, stage: Stage) -> str | None:
+    """Where the payer agrees by a signature, if the wallet did not send what it said: the invoice's page."""
+    return invoice_links.page_url(shown.invoice, "") if stage is Stage.SENT and shown.invoice is not None else None
 
 
 def trouble(shown: Shown, asked: Asked, stage: Stage) -> Screen:

@@ -27,6 +27,7 @@ from gateway.domain.checkout import CheckoutSession, Status
 from gateway.domain.failure import FailureCode
 from gateway.domain.invoice import Invoice
 from gateway.domain.mandate import Mandate, allowance_to_ask
+from gateway.domain.mandate import Status as MandateStatus
 from gateway.domain.money import Token
 from gateway.domain.setup_intent import SetupIntent
 from gateway.domain.setup_intent import Status as SetupStatus
@@ -58,6 +59,7 @@ class Stage(StrEnum):
     WALLET = "wallet"
     CONSENT = "consent"
     STALE = "stale"
+    SENT = "sent"
     SUBMITTED = "submitted"
     PENDING = "pending"
     CONFIRMING = "confirming"
@@ -80,13 +82,13 @@ class Stage(StrEnum):
     CLOSED = "closed"
 
 
-LIVE: Final = frozenset({Stage.SUBMITTED, Stage.PENDING, Stage.CONFIRMING, Stage.WAITING})
+LIVE: Final = frozenset({Stage.SENT, Stage.SUBMITTED, Stage.PENDING, Stage.CONFIRMING, Stage.WAITING})
 """Stages that change by themselves."""
 
 
 def followed(stage: Stage) -> Stage:
     """The stage as a page that follows it tells them apart: some differ in one line of text alone."""
-    return Stage.SUBMITTED if stage in LIVE and stage is not Stage.WAITING else stage
+    return Stage.SUBMITTED if stage in LIVE - {Stage.WAITING, Stage.SENT} else stage
 
 
 WATCHED: Final = LIVE | {Stage.TOP_UP, Stage.ALLOW_AGAIN, Stage.TRANSFER, Stage.ARRIVING, Stage.SETTING_UP}
@@ -233,11 +235,19 @@ def _before_signing(session: CheckoutSession, now: datetime) -> Stage:
 
 
 def _under_way(shown: Shown) -> Stage:
+    if shown.intent is not None and _is_sent(shown.intent, shown.mandate):
+        return Stage.SENT
     if shown.intent is not None:
         return charging(shown.intent, shown.broadcast)
     if shown.setup is not None:
         return registering(shown.setup, shown.broadcast)
     return Stage.SUBMITTED
+
+
+def _is_sent(intent: ChargeIntent, mandate: Mandate | None) -> bool:
+    """Whether the payer's wallet sends the agreement itself, and the chain has not told of it yet."""
+    is_unsigned = mandate is not None and mandate.status is MandateStatus.PENDING
+    return is_unsigned and intent.status is IntentStatus.REQUIRES_ACTION and intent.next_attempt_at is None
 
 
 def _on_chain(broadcast: Broadcast | None) -> Stage:

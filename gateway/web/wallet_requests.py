@@ -6,7 +6,7 @@ The chain is asked once, for everything: balance, allowance, permit nonce, and w
 from dataclasses import dataclass
 from typing import Any, Final
 
-from chain import eip712, erc20
+from chain import eip712, erc20, mandates
 from chain.errors import CallReverted, ChainError
 from chain.port import ChainPort
 from chain.primitives import ZERO_ADDRESS, Address, MandateTerms
@@ -116,6 +116,20 @@ def requests(wish: Wish, found: WalletFacts) -> dict[str, Any]:
         "calls": [] if is_allowed or by_permit else approvals(wish.token.address, wish.contract, needed, found),
         "permit": _permit(wish, found.permit_nonce or 0) if by_permit else None,
         "mandate": eip712.mandate_typed_data(wish.terms, wish.chain_id, wish.contract),
+    }
+
+
+def batch(wish: Wish, found: WalletFacts, first: int) -> dict[str, Any]:
+    """Everything in one prompt, for a wallet that sends calls together (EIP-5792): allow, agree, pay the first period.
+
+    The payer sends the agreement itself, so that it needs no signature; the contract collects in the same transaction.
+    """
+    allowed = found.allowance >= wish.allowance
+    allow = [] if allowed else approvals(wish.token.address, wish.contract, wish.allowance, found)
+    agree = {"to": wish.contract, "data": "0x" + mandates.subscribe_data(wish.terms, first_amount=first).hex()}
+    return {
+        "calls": [*allow, agree],
+        "mandate": eip712.mandate_id(wish.terms, wish.chain_id, wish.contract),
     }
 
 

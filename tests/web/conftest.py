@@ -111,6 +111,12 @@ class Person:
         self.page = await self.opened(equipped=True)
         await self.page.goto(url)
 
+    async def visit(self, url: str) -> None:
+        """Open an address in a tab of its own: the one before may be about to show itself anew."""
+        await self.page.close()
+        self.page = await self.opened(equipped=True)
+        await self.page.goto(url)
+
     async def opened(self, *, equipped: bool) -> Page:
         page = await self.context.new_page()
         page.set_default_timeout(8_000)

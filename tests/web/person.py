@@ -29,6 +29,7 @@ ASKING = frozenset(
     {
         "eth_requestAccounts",
         "eth_sendTransaction",
+        "wallet_sendCalls",
         "eth_signTypedData_v4",
         "personal_sign",
         "wallet_switchEthereumChain",
@@ -64,6 +65,7 @@ class BrowserWallet:
     """A wallet extension: it answers at once, or with the error that a test has put there for its next call.
 
     `breaks`: what it sends instead of an approval is refused by the chain.
+    `batches`: it sends calls together (EIP-5792).
     """
 
     shop: Shop
@@ -71,6 +73,8 @@ class BrowserWallet:
     chain_id: int = LOCAL_CHAIN_ID
     is_connected: bool = False
     breaks: bool = False
+    batches: bool = False
+    batched: list[dict[str, Any]] = field(default_factory=list)
     faults: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
     sent: list[dict[str, Any]] = field(default_factory=list)
@@ -84,7 +88,7 @@ class BrowserWallet:
     @property
     def prompts(self) -> int:
         """How often it asked its person to agree to something that moves money."""
-        return self.asked["eth_sendTransaction"] + self.asked["eth_signTypedData_v4"]
+        return sum(self.asked[name] for name in ("eth_sendTransaction", "eth_signTypedData_v4", "wallet_sendCalls"))
 
     def fail(self, method: str, code: int, message: str = "told by the test") -> None:
         """Answer the next call of a method with an error."""
@@ -101,10 +105,8 @@ class BrowserWallet:
 
     async def _result(self, method: str, params: list[Any]) -> Any:
         match method:
-            case "eth_requestAccounts":
-                self.is_connected = True
-                return [self.address]
-            case "eth_accounts":
+            case "eth_requestAccounts" | "eth_accounts":
+                self.is_connected |= method == "eth_requestAccounts"
                 return [self.address] if self.is_connected else []
             case "eth_chainId":
                 return hex(self.chain_id)
@@ -116,7 +118,16 @@ class BrowserWallet:
             case "eth_signTypedData_v4" | "personal_sign":
                 return "0x" + self._signature(method, params).hex()
             case _:
-                raise AssertionError(f"the page asked for {method}")
+                return await self._together(method, params)
+
+    async def _together(self, method: str, params: list[Any]) -> dict[str, Any]:
+        """Calls that are sent together (EIP-5792), here one after the other."""
+        if method == "wallet_getCapabilities":
+            return {hex(LOCAL_CHAIN_ID): {"atomic": {"status": "supported"}}} if self.batches else {}
+        assert method == "wallet_sendCalls", f"the page asked for {method}"
+        self.batched.append(params[0])
+        first = await self.shop.chain.nonce(self.address, BlockTag.LATEST)
+        return {"id": [await self._send(call, first + index) for index, call in enumerate(params[0]["calls"])][-1]}
 
     def _signature(self, method: str, params: list[Any]) -> bytes:
         if method == "personal_sign":
@@ -127,15 +138,15 @@ class BrowserWallet:
         self.signed.append(document)
         return bytes(Account.from_key(self.key).sign_typed_data(full_message=document).signature)
 
-    async def _send(self, transaction: dict[str, Any]) -> str:
+    async def _send(self, transaction: dict[str, Any], nonce: int | None = None) -> str:
         self.sent.append(transaction)
         data = b"\xde\xad\xbe\xef" if self.breaks else bytes.fromhex(transaction["data"][2:])
         request = TransactionRequest(
             chain_id=LOCAL_CHAIN_ID,
-            nonce=await self.shop.chain.nonce(self.address, BlockTag.LATEST),
+            nonce=await self.shop.chain.nonce(self.address, BlockTag.LATEST) if nonce is None else nonce,
             to=Address(transaction["to"].lower()),
             data=data,
-            gas=100_000,
+            gas=500_000,
             fees=Fees(max_fee_per_gas=10 * 10**9, max_priority_fee_per_gas=10**9),
         )
         signed = DevelopmentSigner(self.key).sign(request)

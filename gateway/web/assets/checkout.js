@@ -16,7 +16,7 @@ async function ask(path, body) {
   let answer;
   try {
     answer = await fetch(data.base + path + data.query, body === undefined ? {} : {
-      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+      method: "POST", keepalive: true, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
     });
   } catch {
     throw new Trouble(t.offline);
@@ -27,12 +27,13 @@ async function ask(path, body) {
   return told;
 }
 
+const codeOf = (error) => error?.data?.originalError?.code ?? error?.code;
+
 function words(error) {
   if (error instanceof Trouble) return error.message;
-  const code = error?.data?.originalError?.code ?? error?.code;
   const known = { 4001: t.rejected, "-32002": t.pending, 4100: t.locked, 4200: t.unsupported, "-32601": t.unsupported,
     "-32004": t.unsupported, 4900: t.disconnected, 4901: t.disconnected, "-32000": t.no_fee };
-  return known[code] ?? t.trouble.replace("{message}", String(error?.message ?? error).slice(0, 200));
+  return known[codeOf(error)] ?? t.trouble.replace("{message}", String(error?.message ?? error).slice(0, 200));
 }
 
 // One thing at a time: its button is busy until it is over, and what went wrong is said in words.
@@ -93,7 +94,7 @@ async function onChain(provider, chain) {
   try {
     await provider.request({ method: "wallet_switchEthereumChain", params: [{ chainId: chain.id }] });
   } catch (error) {
-    const code = error?.data?.originalError?.code ?? error?.code;
+    const code = codeOf(error);
     throw code === 4902 ? new Trouble(chain.unknown) : code === 4001 || code === -32002 ? error : new Trouble(chain.wrong);
   }
   if (BigInt(await provider.request({ method: "eth_chainId" })) !== BigInt(chain.id)) throw new Trouble(chain.wrong);
@@ -177,9 +178,33 @@ async function mined(hash) {
 const signed = (provider, document) =>
   provider.request({ method: "eth_signTypedData_v4", params: [data.payer, JSON.stringify(document)] });
 
+// One prompt for everything, where the wallet sends calls together (EIP-5792).
+async function batches(provider) {
+  const { id } = data.chain;
+  const told = await provider.request({ method: "wallet_getCapabilities", params: [data.payer, [id]] }).catch(() => ({}));
+  return told?.[id]?.atomic?.status === "supported";
+}
+
+async function sendAll(provider) {
+  say(t.batch);
+  const { calls, mandate } = data.batch;
+  const asked = { version: "2.0.0", from: data.payer, chainId: data.chain.id, atomicRequired: true, calls };
+  try {
+    await provider.request({ method: "wallet_sendCalls", params: [asked] });
+  } catch (error) {
+    if ([4001, -32002].includes(codeOf(error))) throw error;
+    return; // what the wallet cannot do together, it can do one by one
+  }
+  say(t.sending);
+  await ask("/sent", { mandate });
+  reload();
+  await pause(60000);
+}
+
 async function agree() {
   const provider = await payer();
   await onChain(provider, data.chain);
+  if (data.batch && await batches(provider)) await sendAll(provider);
   await allow(provider);
   data.calls = [];
   let permit;
@@ -238,6 +263,12 @@ for (const id of ["other", "again"]) on(at(id), async () => {
   const { url } = await ask("/forget", {});
   if (url) location.assign(url); else reload();
 });
+if (data.batch) setTimeout(async () => {
+  for (const { provider } of found()) {
+    const accounts = await provider.request({ method: "eth_accounts" }).catch(() => []);
+    if (accounts.some((one) => one.toLowerCase() === data.payer) && await batches(provider)) at("prompts").textContent = t.once;
+  }
+}, 300);
 if (data.frame) new ResizeObserver(() => {
   parent.postMessage({ duesHeight: document.querySelector("main").offsetHeight + 8 }, "*");
 }).observe(document.body);
