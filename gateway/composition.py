@@ -187,6 +187,7 @@ def _network(chain: settings.Chain) -> Network:
         is_local=chain.local,
         start_block=chain.start_block,
         tip=chain.tip_gwei * _GWEI,
+        explorer_url=chain.explorer_url,
         final_tag=None if chain.final_tag is None else BlockTag(chain.final_tag),
     )
 

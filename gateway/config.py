@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -100,6 +100,7 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         local: a development node whose clock may be moved.
         max_fee_gwei: highest fee per gas that is ever signed.
         tip_gwei: part of it that is offered to the block's proposer while nothing is urgent.
+        explorer_url: a block explorer, which pages link transactions to as `<explorer_url>/tx/<hash>`.
     """
 
     chain_id: int
@@ -114,6 +115,7 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     local: bool = False
     max_fee_gwei: int = 200
     tip_gwei: int = 1
+    explorer_url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s?#]+$")] | None = None
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -28,6 +28,7 @@ class Network:
         start_block: nothing of ours happened before this block.
         final_tag: the network's own word for final blocks; None counts confirmations.
         is_local: a development chain whose time may be moved.
+        explorer_url: where people look transactions up; None = nowhere.
     """
 
     chain_id: int
@@ -41,6 +42,7 @@ class Network:
     start_block: int = 0
     final_tag: BlockTag | None = None
     is_local: bool = False
+    explorer_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

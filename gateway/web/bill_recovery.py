@@ -54,7 +54,7 @@ def elsewhere(bill: Bill, asked: Asked, stage: Stage) -> Screen:
     return Screen(
         title=w(f"bill.{stage}.title"),
         template="mend",
-        context=_mending(bill, asked, text, "again", label) | {"other": False},
+        context=_mending(bill, asked, text, "again", label) | {"other": False, "planned": None},
         script=script_for(bill, asked, stage),
     )
 
@@ -120,16 +120,15 @@ async def sign(chain: ChainPort | None, bill: Bill, asked: Asked) -> Screen:
     prepared = {} if found is None or trouble is not None else wallet_requests.requests(wish, found)
     token = wish.token
     once = mandate.terms.periods == 1
-    spoken = "consent.allowance_more" if bill.allowed_besides else "consent.allowance"
+    kind = "bill.sign.allowance" if once else "consent.allowance"
+    spoken = f"{kind}_more" if bill.allowed_besides else kind
     periods = approved_periods(mandate.terms, bill.invoice.period_start)
     total = w.tokens(wish.allowance, token)
     context = {
         "maximum": _maximum(bill, mandate, token, w),
         "payee": w("consent.payee", address=short(mandate.terms.payee), chain=network.name),
         "first": w("consent.now", amount=w.tokens(due, token), symbol=token.symbol),
-        "allowance": w("bill.sign.allowance", amount=total, symbol=token.symbol)
-        if once and not bill.allowed_besides
-        else w(spoken, amount=total, symbol=token.symbol, n=periods),
+        "allowance": w(spoken, amount=total, symbol=token.symbol, n=periods),
         "until": _until(mandate, w),
         "prompts": _prompts(prepared, w),
         "agree": w("bill.sign.go"),

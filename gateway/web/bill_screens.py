@@ -8,7 +8,7 @@ from chain.port import ChainPort
 from gateway.web import bill_recovery, codes
 from gateway.web.bill_parts import is_overdue, script_for
 from gateway.web.bills import Bill, Option
-from gateway.web.screens import Asked, Screen, chain_facts
+from gateway.web.screens import Asked, Screen, chain_facts, transaction
 from gateway.web.screens_after import progress_bar, progress_text
 from gateway.web.shown import LIVE, Stage
 from gateway.web.words import Words
@@ -126,7 +126,7 @@ def paid(bill: Bill, asked: Asked) -> Screen:
             (w("done.to"), payment.payee, True),
             (w("done.from"), payment.payer, True),
             (w("done.network"), f"{payment.chain} ({payment.chain_id})", False),
-            (w("done.transaction"), payment.transaction_hash, True),
+            (w("done.transaction"), transaction(payment.transaction_hash, bill.explorers.get(payment.chain_id)), True),
             (w("done.when"), w.moment(payment.paid_at), False),
         ]
         receipts.append([row for row in rows if row[1] is not None])

@@ -89,6 +89,7 @@ class Bill:
         arriving: whether a transfer was seen that pays it and is not final; `broadcast` says how far it is.
         options: how it can be paid by a transfer.
         searched: newest block of each chain whose transfers are booked.
+        explorers: where transactions of each chain can be looked up.
     """
 
     invoice: Invoice
@@ -109,6 +110,7 @@ class Bill:
     rates: Mapping[str, TaxRate]
     options: Sequence[Option] = ()
     searched: Mapping[int, int] = field(default_factory=dict)
+    explorers: Mapping[int, str | None] = field(default_factory=dict)
 
     @property
     def merchant(self) -> str:
@@ -166,6 +168,7 @@ async def load(conn: Connection, gateway: Gateway, invoice: Invoice) -> Bill:
         rates=await tax_rates.shelf.load(conn, rate_ids) if rate_ids else {},
         options=options,
         searched=await pushes.searched(conn) if options else {},
+        explorers={network.chain_id: network.explorer_url for network in gateway.networks.values()},
     )
     return bill if invoice.status is not Status.OPEN else await _with_wallet(conn, gateway, bill)
 

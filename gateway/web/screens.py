@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from chain.checksum import checksum
 from chain.port import ChainPort
@@ -85,6 +85,26 @@ def script_for(shown: Shown, asked: Asked, stage: Stage, **facts: Any) -> dict[s
     }
     texts = asked.words.for_script(**values)
     return {"stage": followed(stage), "base": page_path(shown.session), "query": asked.query, "t": texts, **facts}
+
+
+class Linked(str):
+    """A text that leads somewhere."""
+
+    __slots__ = ("url",)
+    url: str
+
+    def __new__(cls, text: str, url: str) -> Self:
+        """Keep the address beside the text."""
+        linked = super().__new__(cls, text)
+        linked.url = url
+        return linked
+
+
+def transaction(transaction_hash: str, explorer_url: str | None) -> str:
+    """A transaction, with a link to where it can be looked up."""
+    if explorer_url is None:
+        return transaction_hash
+    return Linked(transaction_hash, f"{explorer_url.rstrip('/')}/tx/{transaction_hash}")
 
 
 def short(account: Address) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from chain.checksum import checksum
 from gateway.domain.checkout import CheckoutSession, Mode
 from gateway.web import wallet_requests
-from gateway.web.screens import Asked, Screen, chain_facts, script_for, short
+from gateway.web.screens import Asked, Screen, chain_facts, script_for, short, transaction
 from gateway.web.shown import LIVE, WATCHED, OnItsWay, Shown, Stage
 from gateway.web.words import Words
 from gateway.wire import invoice_links
@@ -122,7 +122,8 @@ def done(shown: Shown, asked: Asked) -> Screen:
             (w("done.network"), network.name, False),
         ]
     if charge is not None and charge.transaction_hash is not None:
-        receipt.append((w("done.transaction"), charge.transaction_hash, True))
+        explorer = None if network is None else network.explorer_url
+        receipt.append((w("done.transaction"), transaction(charge.transaction_hash, explorer), True))
     if session.completed_at is not None:
         receipt.append((w("done.when"), w.moment(session.completed_at), False))
     return Screen(

@@ -102,6 +102,7 @@ class Shop:
             confirmations=CONFIRMATIONS,
             start_block=(await chain.head()).number,
             is_local=True,
+            explorer_url="https://explorer.example/",
         )
         common = {"chain_id": LOCAL_CHAIN_ID, "decimals": 6, "currency": "usd"}
         usdc = Token(

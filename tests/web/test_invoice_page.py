@@ -44,6 +44,9 @@ async def test_PM_01_C04_an_invoice_is_paid_from_the_wallet_of_the_browser_and_s
     receipt = await person.page.locator("dl.receipt").inner_text()
     assert asked["USDC"]["amount_decimal"] in receipt
     assert person.wallet.address in receipt.lower()
+    link = await person.page.locator("dl.receipt a").get_attribute("href")
+    assert link is not None
+    assert link.startswith("https://explorer.example/tx/0x")
     assert person.wallet.prompts == 1
     assert person.errors == []
     paid = await shop.found(f"/v1/invoices/{invoice['id']}")
