@@ -28,7 +28,7 @@ from gateway.web.answers import (
     words_of,
 )
 from gateway.web.bill_parts import base_context
-from gateway.web.bill_steps import asked_of, bill_of, found
+from gateway.web.bill_steps import asked_of, bill_of, found, may_look
 from gateway.web.bills import Bill
 from gateway.web.bodies import BODY_BYTES_MAX, STREAMS_MAX
 from gateway.web.screens_after import progress_bar
@@ -70,7 +70,7 @@ def _page(pages: Pages) -> Any:
     async def page(request: AnyRequest) -> Response[bytes]:
         """Show an invoice as it stands."""
         invoice, now = await found(pages, request)
-        asked, bill = asked_of(request, now), await bill_of(pages, invoice)
+        asked, bill = asked_of(request, now), await bill_of(pages, invoice, looks=may_look(pages))
         stage = bills.stage_of(bill, now)
         chain = None if bill.network is None else pages.api.chains.get(bill.network.chain_id)
         picked = request.query_params.get("with", "0")
@@ -135,7 +135,7 @@ def _follow(pages: Pages, request: AnyRequest, words: Words) -> Look:
     async def look() -> Told:
         nonlocal looks, arrived
         invoice, now = await found(pages, request)
-        asks_chain = invoice.status is Status.OPEN and looks % ARRIVAL_TICKS == 0
+        asks_chain = invoice.status is Status.OPEN and looks % ARRIVAL_TICKS == 0 and may_look(pages)
         bill = await bill_of(pages, invoice, looks=asks_chain)
         if asks_chain:
             arrived = bill if bill.arriving else None

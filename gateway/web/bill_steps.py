@@ -74,6 +74,11 @@ async def bill_of(pages: Pages, invoice: Invoice, *, looks: bool = True) -> Bill
     return await bills.with_arrival(pages.api.chains, bill) if looks and bill.options else bill
 
 
+def may_look(pages: Pages) -> bool:
+    """Whether the chains may be asked again for transfers that are on their way."""
+    return pages.looks.allows("arrivals", pages.api.clock())
+
+
 def asked_of(request: AnyRequest, now: datetime) -> Asked:
     """How a page is asked for."""
     words = words_of(request)

@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from chain.port import ChainPort
 from gateway import log
@@ -25,6 +25,9 @@ from gateway.web.screens import Asked, Screen
 from gateway.web.security import Limiter, is_from_here
 from gateway.web.shown import Shown, Stage
 
+LOOKS_MAX: Final = 120
+"""Looks for transfers on their way in a minute, in one process, over all invoices: nodes count requests."""
+
 
 @dataclass(slots=True)
 class Pages:
@@ -33,6 +36,7 @@ class Pages:
     api: Api
     limiter: Limiter = field(default_factory=Limiter)
     streams: int = 0
+    looks: Limiter = field(default_factory=lambda: Limiter(requests_max=LOOKS_MAX))
 
     async def session(self, session_id: str, token: str) -> tuple[CheckoutSession, datetime]:
         """The session that an address names, and its time.
