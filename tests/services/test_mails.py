@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.db import accounts, catalog, mails, webhooks
+from gateway.db import accounts, catalog, invoices, mails, subscriptions, webhooks
 from gateway.db.engine import Books
 from gateway.db.pages import PageRequest
 from gateway.domain import mail as rules
@@ -156,6 +156,27 @@ async def test_ST_71_a_missing_approval_is_asked_for_after_a_while_and_not_once_
     assert by_customer[waiting.customer_id].status is Status.SENT
     dropped = by_customer[signed.customer_id]
     assert (dropped.status, dropped.last_error) == (Status.DROPPED, "the invoice is paid")
+
+
+async def test_ST_20_PM_01_a_missing_approval_and_a_failed_payment_lead_to_the_invoice_s_page(
+    small_house: House, post: Post
+) -> None:
+    async def page_of(subscription: Subscription) -> bytes:
+        async with small_house.gateway.books.read() as conn:
+            invoice_id = (await subscriptions.load(conn, [subscription.id]))[subscription.id].latest_invoice_id or ""
+            invoice = (await invoices.load(conn, [invoice_id]))[invoice_id]
+        return f"/i/{invoice.id}/{invoice.access_token}".encode()
+
+    def said() -> bytes:
+        return b"".join(letter.message for letter in post.letters).replace(b"=\r\n", b"")
+
+    waiting = await small_house.subscribe(1)
+    await deliver(small_house, post, later=rules.APPROVAL_PATIENCE)
+    assert await page_of(waiting) in said()
+    paying = await small_house.active(2, balance=15_000_000, allowance=10**12)
+    await small_house.renew(paying)
+    await deliver(small_house, post)
+    assert await page_of(paying) in said()
 
 
 async def _cancel(house: House, subscription: Subscription, *, then: Exception | None = None) -> None:
