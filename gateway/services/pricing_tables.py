@@ -48,7 +48,8 @@ async def create(conn: Connection, gateway: Gateway, table: PricingTable, *, ori
     """Make a pricing table.
 
     Raises:
-        InvalidRequest: a price is given twice, is switched off or is charged once only; or there are none or too many.
+        InvalidRequest: a price is given twice, is switched off, or is charged once or for usage; or there are none or
+            too many.
         NotFound: a price does not exist.
     """
     await _check_prices(conn, table.scope, table.prices)
@@ -107,6 +108,12 @@ async def _check_prices(conn: Connection, scope: Scope, price_ids: Sequence[str]
             raise InvalidRequest(
                 f"Price '{price_id}' is charged once; a checkout sells subscriptions.",
                 code="price_not_recurring",
+                param=f"prices[{index}]",
+            )
+        if found[price_id].meter_id is not None:
+            raise InvalidRequest(
+                f"Price '{price_id}' charges for usage: there is no first payment that a checkout could ask for.",
+                code="price_metered",
                 param=f"prices[{index}]",
             )
 

@@ -53,10 +53,25 @@ async def test_SX_22_what_cannot_be_a_pricing_table_is_refused_with_its_field(
     assert await desk.rows() == before
 
 
-async def test_a_price_that_is_switched_off_or_charged_once_is_not_taken(desk: Desk) -> None:
+async def test_a_price_that_is_switched_off_or_charged_once_or_for_usage_is_not_taken(desk: Desk) -> None:
     once = await desk.made("/v1/prices", {"currency": "usd", "unit_amount": 500, "product": factories.PRODUCT_ID})
     answer = await desk.post("/v1/pricing_tables", body(prices=[once["id"]]))
     assert answer.json()["error"]["code"] == "price_not_recurring"
+    meter = await desk.made(
+        "/v1/billing/meters",
+        {"display_name": "Calls", "event_name": "calls", "default_aggregation": {"formula": "sum"}},
+    )
+    used = await desk.made(
+        "/v1/prices",
+        {
+            "currency": "usd",
+            "unit_amount": 5,
+            "product": factories.PRODUCT_ID,
+            "recurring": {"interval": "month", "usage_type": "metered", "meter": meter["id"]},
+        },
+    )
+    answer = await desk.post("/v1/pricing_tables", body(prices=[used["id"]]))
+    assert answer.json()["error"]["code"] == "price_metered"
     made = await desk.made("/v1/pricing_tables", body())
     await desk.made(f"/v1/prices/{factories.PRICE_ID}", {"active": False})
     refused = await desk.post(f"/v1/pricing_tables/{made['id']}", {"prices": [factories.PRICE_ID]})
