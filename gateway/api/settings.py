@@ -59,6 +59,7 @@ class BrandingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     name: Word | None = None
     logo_url: Text | None = None
+    icon: Text | None = None
     color: Word | None = None
     support_email: Word | None = None
     update_url: Text | None = None

@@ -4,6 +4,8 @@ Everything in it comes from strangers and ends in HTML, in headers of mails and 
 one line of text, an https URL without anything that could leave an attribute, a colour of six digits.
 """
 
+import base64
+import binascii
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,10 +21,15 @@ URL_LENGTH_MAX: Final = 2048
 EMAIL_LENGTH_MAX: Final = 254
 """RFC 5321: 256 octets with the angle brackets."""
 
+ICON_LENGTH_MAX: Final = 1_600
+"""Characters, which are 1,200 bytes: a page with it stays below 10 KB."""
+
 DEFAULT_COLOR: Final = "#0b5fff"
 CONTRAST_MIN: Final = 4.5
 """WCAG 2.2, 1.4.3 (AA): letters against what is behind them."""
 
+_PICTURE: Final = re.compile(r"data:image/(?P<type>png|webp|jpeg);base64,(?P<bytes>[A-Za-z0-9+/]+={0,2})")
+_MAGIC: Final = {"png": b"\x89PNG\r\n\x1a\n", "webp": b"RIFF", "jpeg": b"\xff\xd8\xff"}
 _BLACK: Final = "#000000"
 _WHITE: Final = "#ffffff"
 _COLOR: Final = re.compile(r"#?[0-9a-fA-F]{6}")
@@ -45,6 +52,7 @@ class Branding:
 
     Attributes:
         name: what customers know the merchant by; None = the account's name.
+        icon: a small picture for hosted pages, as a data URL (PNG, WebP, JPEG), so that it loads nothing.
         color: `#rrggbb`, of buttons and edges. Letters on it are black or white, whichever can be read.
         support_email: where answers to mails go, and where the merchant is told of its own troubles.
         update_url: where a customer changes how to pay; None = the hosted page of the invoice.
@@ -56,6 +64,7 @@ class Branding:
 
     name: str | None = None
     logo_url: str | None = None
+    icon: str | None = None
     color: str | None = None
     support_email: str | None = None
     update_url: str | None = None
@@ -69,6 +78,8 @@ class Branding:
             raise _refused("name", f"must be one line of at most {NAME_LENGTH_MAX} characters")
         if self.support_email is not None and not is_deliverable(self.support_email):
             raise _refused("support_email", "must be an e-mail address", "email_invalid")
+        if self.icon is not None and not is_picture(self.icon):
+            raise _refused("icon", f"must be a data URL of a PNG, WebP or JPEG, at most {ICON_LENGTH_MAX} characters")
         if self.color is not None and not _COLOR.fullmatch(self.color):
             raise _refused("color", "must be a colour like #1a2b3c")
 
@@ -80,6 +91,18 @@ def _refused(param: str, rule: str, code: str = "parameter_invalid") -> InvalidR
 def is_one_line(text: str, length_max: int) -> bool:
     """Whether it is text that a person can see, without line feeds and other characters that steer."""
     return len(text.strip()) > 0 and len(text) <= length_max and text.isprintable()
+
+
+def is_picture(url: str) -> bool:
+    """Whether it is a data URL of a small picture, which begins as its type says."""
+    found = _PICTURE.fullmatch(url) if len(url) <= ICON_LENGTH_MAX else None
+    if found is None:
+        return False
+    try:
+        raw = base64.b64decode(found["bytes"], validate=True)
+    except binascii.Error:
+        return False
+    return raw.startswith(_MAGIC[found["type"]])
 
 
 def is_https_url(url: str) -> bool:

@@ -71,19 +71,21 @@ def _templates() -> Environment:
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """A merchant's colour, and the colour of letters that can be read on it."""
+    """A merchant's colour, the colour of letters that can be read on it, and its picture."""
 
-    color: str
-    letters: str
+    color: str | None
+    letters: str | None
+    icon: str | None
 
 
 def brand(account: Account) -> Brand | None:
-    """What a merchant chose; None leaves the house's colours."""
-    color = account.settings.branding.color
+    """What a merchant chose; None leaves the house's looks."""
+    color, icon = account.settings.branding.color, account.settings.branding.icon
     if color is None:
-        return None
+        return None if icon is None else Brand(None, None, icon)
     shown = "#" + color.removeprefix("#").lower()
-    return Brand(shown, "#fff" if _contrast_with_white(shown) >= 4.5 else "#000")  # noqa: PLR2004 - WCAG 1.4.3
+    letters = "#fff" if _contrast_with_white(shown) >= 4.5 else "#000"  # noqa: PLR2004 - WCAG 1.4.3
+    return Brand(shown, letters, icon)
 
 
 def _contrast_with_white(color: str) -> float:

@@ -40,6 +40,7 @@ class BrandingObject(Struct, frozen=True, kw_only=True):
 
     name: str | None
     logo_url: str | None
+    icon: str | None
     color: str | None
     support_email: str | None
     update_url: str | None
@@ -94,6 +95,7 @@ def settings(account: Account, _related: object = None) -> SettingsObject:
         branding=BrandingObject(
             name=branding.name,
             logo_url=branding.logo_url,
+            icon=branding.icon,
             color=branding.color,
             support_email=branding.support_email,
             update_url=branding.update_url,

@@ -7,9 +7,14 @@ import pytest
 from tests.api.desk import Desk
 
 PATH = "/v1/account/settings"
+ICON = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAAAAABWESUoAAAAIUlEQVR42mMQgYL/UIDO"
+    "ZxghCnBJwPgjRcFoehhND0h8AKaSJh/rHtJaAAAAAElFTkSuQmCC"
+)
 LOOKS = {
     "name": "Ada & Söhne",
     "logo_url": "https://shop.example/logo.png",
+    "icon": ICON,
     "color": "#A1B2C3",
     "support_email": "help@shop.example",
     "update_url": "https://shop.example/pay",
@@ -44,6 +49,10 @@ async def test_SX_18_kinds_of_mail_are_switched_one_by_one(desk: Desk) -> None:
         ({"branding": {"cancel_url": "https://user:pw@x.example/"}}, "branding[cancel_url]"),
         ({"branding": {"support_email": "a@b.example, c@d.example"}}, "branding[support_email]"),
         ({"branding": {"color": "#12345"}}, "branding[color]"),
+        ({"branding": {"icon": "https://shop.example/logo.png"}}, "branding[icon]"),
+        ({"branding": {"icon": "data:image/svg+xml;base64,PHN2Zy8+"}}, "branding[icon]"),
+        ({"branding": {"icon": "data:image/png;base64,PHN2Zy8+"}}, "branding[icon]"),
+        ({"branding": {"icon": "data:image/png;base64," + "A" * 1_600}}, "branding[icon]"),
         ({"branding": {"font": "Comic Sans"}}, "branding[font]"),
         ({"mails": {"spam": True}}, "mails[spam]"),
         ({"mails": {"receipt": "perhaps"}}, "mails[receipt]"),

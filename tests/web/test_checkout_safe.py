@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests import factories
+from tests.api.test_settings_api import ICON
 from tests.web.conftest import Person
 from tests.web.shop import CONFIRMATIONS
 
@@ -163,13 +164,14 @@ async def test_U5_the_whole_way_by_keyboard_alone(person: Person) -> None:
 async def test_in_german_with_a_trial_and_the_merchant_s_colour(person: Person) -> None:
     shop = person.shop
     await person.fund()
-    await shop.made("/v1/account/settings", {"branding": {"color": "#ffd400", "name": "Adas Almanach"}})
+    await shop.made("/v1/account/settings", {"branding": {"color": "#ffd400", "name": "Adas Almanach", "icon": ICON}})
     try:
         session = await shop.session(
             customer_email="ada@example.com", locale="de", subscription_data={"trial_period_days": 14}
         )
         await person.page.goto(session["url"])
         await person.sees("Verbinden Sie Ihre Wallet")
+        assert await person.page.locator("header img").get_attribute("src") == ICON
         await person.page.get_by_role("button", name="Test Wallet verbinden").click()
         await person.sees("Wozu Sie zustimmen")
         await person.page.get_by_text("wird nichts eingezogen").wait_for()
@@ -183,7 +185,7 @@ async def test_in_german_with_a_trial_and_the_merchant_s_colour(person: Person) 
         await person.page.get_by_text("Es wurde nichts abgebucht. Ihre Probezeit läuft bis").wait_for()
         await person.look("15-done-german-trial")
     finally:
-        await shop.made("/v1/account/settings", {"branding": {"color": "", "name": ""}})
+        await shop.made("/v1/account/settings", {"branding": {"color": "", "name": "", "icon": ""}})
 
 
 async def test_SX_11_another_wallet_for_a_subscription_by_its_own_page(person: Person) -> None:
