@@ -112,8 +112,7 @@ class Person:
         await self.page.goto(url)
 
     async def visit(self, url: str) -> None:
-        """Open an address in a tab of its own: the one before may be about to show itself anew."""
-        await self.page.close()
+        """Open an address in a tab of its own: the one before may be about to show itself anew, and stays open."""
         self.page = await self.opened(equipped=True)
         await self.page.goto(url)
 
