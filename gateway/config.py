@@ -60,10 +60,17 @@ class Secret:
 
 
 class Api(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where `dues api` listens. Behind a reverse proxy that ends TLS, 127.0.0.1 is right."""
+    """Where `dues api` listens. Behind a reverse proxy that ends TLS, 127.0.0.1 is right.
+
+    Attributes:
+        reads_per_second: how many GET requests each API key may make; 0 is no limit.
+        writes_per_second: the same for all others.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8321
+    reads_per_second: Annotated[int, msgspec.Meta(ge=0)] = 100
+    writes_per_second: Annotated[int, msgspec.Meta(ge=0)] = 50
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,9 +15,10 @@ from litestar.types import HTTPScope, LifeSpanScope, Message, Receive, Scope, Se
 
 from chain.port import ChainPort
 from gateway import log
-from gateway.api import documents, event_stream, openapi, problems, serving
+from gateway.api import cors, documents, event_stream, openapi, problems, rate_limits, serving
 from gateway.api.endpoint import Api
 from gateway.api.forms import BODY_BYTES_MAX
+from gateway.api.rate_limits import Limiter
 from gateway.api.resources import ENDPOINTS
 from gateway.db.errors import BooksError
 from gateway.domain.ids import new_id
@@ -43,6 +44,7 @@ def create_app(
     ready: Ready | None = None,
     wake: Doorbell | None = None,
     pages: Callable[[Api], Sequence[Router]] | None = None,
+    limiter: Limiter | None = None,
 ) -> Litestar:
     """Build the application.
 
@@ -56,6 +58,7 @@ def create_app(
         ready: more reasons than the database's for `/readyz` to say no.
         wake: rings the workers after a write.
         pages: makes the routes of the hosted pages, which stand beside the API.
+        limiter: counts the requests of each key; without it there is no limit.
     """
     api = Api(
         gateway=gateway,
@@ -65,6 +68,7 @@ def create_app(
         local_chains=local_chains or {},
         wake=wake,
         allow_private_webhooks=allow_private_webhooks,
+        limiter=limiter,
     )
 
     return _Application(
@@ -89,11 +93,12 @@ def create_app(
 class _Application(Litestar):
     """Names every request, and writes the name and the time it took on every answer, errors included."""
 
-    __slots__ = ("_clock",)
+    __slots__ = ("_browsers", "_clock")
 
     def __init__(self, clock: Callable[[], datetime], **options: Any) -> None:
         super().__init__(**options)
         self._clock = clock
+        self._browsers = cors.Browsers(ENDPOINTS)
 
     async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive, send: Send) -> None:  # type: ignore[override]
         """Serve one connection."""
@@ -117,12 +122,23 @@ class _Application(Litestar):
                 headers["Stripe-Version"] = API_VERSION
                 headers.setdefault("Cache-Control", "no-store")
                 headers["X-Content-Type-Options"] = "nosniff"
+                for header, value in self._more(http).items():
+                    headers[header] = value
             await send(message)
 
         try:
-            await super().__call__(scope, receive, named)
+            if self._browsers.is_preflight(http):
+                await cors.answer_preflight(named)
+            else:
+                await super().__call__(scope, receive, named)
         finally:
             log.request_id.reset(known)
+
+    def _more(self, http: HTTPScope) -> dict[str, str]:
+        """What the key's limit says, and who else may read the answer."""
+        verdict = http.get("state", {}).get(rate_limits.STATE)
+        said = {} if verdict is None else rate_limits.headers(verdict)
+        return said | cors.HEADERS if self._browsers.may_call(http["method"], http["path"]) else said
 
 
 @get("/healthz", media_type=MediaType.JSON, sync_to_thread=False)

@@ -9,8 +9,10 @@ from typing import Final
 from gateway.api.problems import AuthenticationFailed, PermissionDenied
 from gateway.db import accounts
 from gateway.db.engine import Connection
+from gateway.domain import permission
 from gateway.domain.api_key import KeyKind, digest, is_well_formed, shown
 from gateway.domain.catalog import Account, Scope
+from gateway.domain.permission import Level, Permissions, Resource
 
 _HEADER_LENGTH_MAX: Final = 1_000
 
@@ -21,12 +23,18 @@ class Caller:
 
     Attributes:
         is_public: it has a publishable key, which opens one object with that object's client secret (ST-11).
+        permissions: what a restricted key may do; None for a key that may do everything.
+        shown: the key as an error may repeat it.
+        used_at: when the key was last seen to be used.
     """
 
     account: Account
     scope: Scope
     key_id: str
     is_public: bool = False
+    permissions: Permissions | None = None
+    shown: str = ""
+    used_at: datetime | None = None
 
 
 def key_of(authorization: str | None) -> str:
@@ -60,15 +68,23 @@ def _basic_user(value: str) -> str:
 
 
 async def authenticate(
-    conn: Connection, authorization: str | None, *, pepper: bytes, now: datetime, public: bool = False
+    conn: Connection,
+    authorization: str | None,
+    *,
+    resource: Resource,
+    level: Level,
+    pepper: bytes,
+    now: datetime,
+    public: bool = False,
 ) -> Caller:
     """Find the account that a key belongs to. What a key does not open looks the same whether it once did or never.
 
+    `resource` and `level`: what a restricted key needs a permission for.
     `public`: what is asked for may be opened by a publishable key, together with a client secret.
 
     Raises:
         AuthenticationFailed: no key, an unknown one, or one that is revoked or has expired.
-        PermissionDenied: a restricted key, or a publishable one where a secret one is needed.
+        PermissionDenied: a publishable key where a secret one is needed, or a restricted one that may not do this.
     """
     key = key_of(authorization)
     refused = AuthenticationFailed(f"Invalid API key provided: {shown(key)}", code="api_key_invalid")
@@ -83,9 +99,35 @@ async def authenticate(
     if stored.expires_at is not None and stored.expires_at <= now:
         raise AuthenticationFailed(f"Expired API key provided: {shown(key)}", code="api_key_expired")
     is_public = public and stored.kind == KeyKind.PUBLISHABLE
-    if stored.kind != KeyKind.SECRET and not is_public:
+    if stored.kind == KeyKind.PUBLISHABLE and not is_public:
         raise PermissionDenied(
             f"This request needs a secret key (sk_…); {shown(key)} is not one.", code="secret_key_required"
         )
     scope = Scope(stored.account_id, stored.livemode)
-    return Caller(account=account, scope=scope, key_id=stored.id, is_public=is_public)
+    caller = Caller(
+        account=account,
+        scope=scope,
+        key_id=stored.id,
+        is_public=is_public,
+        permissions=stored.permissions if stored.kind == KeyKind.RESTRICTED else None,
+        shown=shown(key),
+        used_at=stored.used_at,
+    )
+    demand(caller, resource, level)
+    return caller
+
+
+def demand(caller: Caller, resource: Resource, level: Level) -> None:
+    """Let only keys pass that may do this; secret keys may do everything.
+
+    Raises:
+        PermissionDenied: a restricted key without that permission; the message names it.
+    """
+    if caller.permissions is None or permission.allows(caller.permissions, resource, level):
+        return
+    raise PermissionDenied(
+        f"The provided key '{caller.shown}' does not have the required permissions for this endpoint on account "
+        f"'{caller.account.id}'. Having the '{permission.name(resource, level)}' permission would allow this request "
+        "to continue.",
+        code="more_permissions_required",
+    )

@@ -12,10 +12,15 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from chain.port import ChainPort
+from gateway.api import permissions
 from gateway.api.auth import Caller
 from gateway.api.forms import Params
+from gateway.api.key_uses import KeyUses
+from gateway.api.rate_limits import Limiter
 from gateway.db.engine import Connection
 from gateway.domain.catalog import Scope
+from gateway.domain.permission import Level, Resource
+from gateway.services.acts import Actor
 from gateway.services.gateway import Gateway
 from gateway.services.ports import Doorbell
 from gateway.services.recording import Origin
@@ -40,6 +45,8 @@ class Api:
     wake: Doorbell | None = None
     allow_private_webhooks: bool = False
     in_flight: MutableSet[tuple[Scope, str]] = field(default_factory=set)
+    uses: KeyUses = field(default_factory=KeyUses)
+    limiter: Limiter | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +82,11 @@ class Call:
         return self.path["id"]
 
     @property
+    def actor(self) -> Actor:
+        """Who did it, for the audit log."""
+        return Actor(id=self.caller.key_id, request_id=self.request_id)
+
+    @property
     def origin(self) -> Origin:
         """Where changes come from."""
         return Origin(self.now, self.request_id)
@@ -89,10 +101,12 @@ class Endpoint(Generic[P]):
     """One route.
 
     Attributes:
-        kind: `object` of what it answers with; expansions start from it, and a missing id is called so.
+        kind: `object` of what it answers with; expansions start from it, a missing id is called so, and it decides
+            which permission a restricted key needs.
         answer: shape of the answer, or of an entry of the list it answers with.
         before: what has to be asked of the outside world before the transaction; it sees a reading `Call`.
         rings: roles that may have something to do when it has committed.
+        is_search: it answers with `Found`, a `search_result`.
         public: a publishable key opens it too, with the client secret of its object (`gateway.api.client_secrets`).
     """
 
@@ -108,6 +122,17 @@ class Endpoint(Generic[P]):
     before: Callable[[Call, P], Awaitable[Any]] | None = None
     rings: Sequence[str] = ()
     public: bool = False
+    is_search: bool = False
+
+    @property
+    def resource(self) -> Resource:
+        """What a restricted key needs a permission for."""
+        return permissions.OF_KIND[self.kind]
+
+    @property
+    def level(self) -> Level:
+        """How much of it."""
+        return Level.WRITE if self.writes else Level.READ
 
     @property
     def summary(self) -> str:

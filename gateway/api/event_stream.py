@@ -23,10 +23,12 @@ from gateway.api.events import TypeNames
 from gateway.api.forms import Params
 from gateway.api.problems import AuthenticationFailed, ErrorAnswer, ErrorObject
 from gateway.db import events
+from gateway.db.engine import Connection
 from gateway.db.errors import BooksError
 from gateway.db.events import EventRecord
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.events import EventProfile, public_type
+from gateway.domain.permission import Level, Resource
 from gateway.wire import webhook as wire
 
 BATCH: Final = 100  # rows held for one reader at a time
@@ -79,7 +81,7 @@ class _Reader:
         """Whether the key still opens the log."""
         try:
             async with self.api.gateway.books.read() as conn:
-                await authenticate(conn, self.authorization, pepper=self.api.pepper, now=self.api.clock())
+                await _caller(conn, self.api, self.authorization)
         except AuthenticationFailed:
             return False
         return True
@@ -92,6 +94,12 @@ class _Reader:
         return b"id: %d\nevent: %b\ndata: %b\n\n" % (record.sequence, name.encode(), wire.event(record, name))
 
 
+async def _caller(conn: Connection, api: Api, authorization: str | None) -> Caller:
+    return await authenticate(
+        conn, authorization, resource=Resource.EVENTS, level=Level.READ, pepper=api.pepper, now=api.clock()
+    )
+
+
 def handler(api: Api) -> HTTPRouteHandler:
     """Make the framework's handler."""
     counter = _Open()
@@ -101,7 +109,7 @@ def handler(api: Api) -> HTTPRouteHandler:
         """Follow the events of an account."""
         authorization = request.headers.get("authorization")
         async with api.gateway.books.read() as conn:
-            caller = await authenticate(conn, authorization, pepper=api.pepper, now=api.clock())
+            caller = await _caller(conn, api, authorization)
             query = forms.decode(FollowEvents, forms.read_form(request.scope["query_string"]), coerce=True)
             position = _position(request.headers.get("last-event-id"), query.after_sequence)
             if position is None:

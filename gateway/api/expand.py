@@ -5,6 +5,7 @@ bulk, level by level: the number of statements depends on the paths, not on the 
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -201,8 +202,8 @@ class Expansion:
     embedded: dict[str, "Expansion"] = field(default_factory=dict)
 
 
-def plan(kind: str, paths: Sequence[str], *, of_list: bool) -> Expansion:
-    """Check what is asked for; in lists every path begins with `data.`.
+def plan(kind: str, paths: Sequence[str], *, of_list: bool, beside: AbstractSet[str] = frozenset()) -> Expansion:
+    """Check what is asked for; in lists every path begins with `data.`. `beside` are paths that others see to.
 
     Raises:
         InvalidRequest: a path names nothing that can be expanded, or goes too deep.
@@ -211,6 +212,8 @@ def plan(kind: str, paths: Sequence[str], *, of_list: bool) -> Expansion:
     if len(paths) > PATHS_MAX:
         raise InvalidRequest(f"expand takes at most {PATHS_MAX} paths.", code="expand_too_many", param="expand")
     for index, path in enumerate(paths):
+        if path in beside:
+            continue
         parts = path.split(".")
         if of_list and parts[0] == "data":
             parts = parts[1:]
@@ -239,6 +242,13 @@ def _add(node: Expansion, fields: Mapping[str, Any], parts: Sequence[str]) -> bo
             node = node.embedded.setdefault(part, Expansion())
             fields = target
     return depth <= DEPTH_MAX
+
+
+def kinds(wanted: Expansion) -> set[str]:
+    """Kinds of the objects that are read to expand this."""
+    found = {kind for kind, _ in wanted.references.values()}
+    below = [*(inner for _, inner in wanted.references.values()), *wanted.embedded.values()]
+    return found.union(*(kinds(inner) for inner in below))
 
 
 async def expand(

@@ -10,6 +10,7 @@ from msgspec import inspect as shapes
 from gateway.api.endpoint import Endpoint
 from gateway.api.problems import ErrorAnswer
 from gateway.api.resources import ENDPOINTS
+from gateway.domain import permission
 from gateway.wire.common import API_VERSION
 
 _REF: Final = "#/components/schemas/{name}"
@@ -23,10 +24,11 @@ _ERRORS: Final = {
     404: "There is no such object in the account and mode of the key.",
     409: "The object is busy, or a request with the same Idempotency-Key is being served.",
     413: "The body is larger than 1 MiB.",
+    429: "The key has made too many requests; Retry-After says when to try again.",
     500: "A fault of ours; the Request-Id names it.",
     503: "The chain or the database cannot be asked now.",
 }
-_READ_ERRORS: Final = (400, 401, 403, 404, 500, 503)
+_READ_ERRORS: Final = (400, 401, 403, 404, 429, 500, 503)
 
 Document = dict[str, Any]
 
@@ -59,7 +61,11 @@ def document(endpoints: Sequence[Endpoint[Any]] = ENDPOINTS, *, server: str = "/
         "components": {
             "schemas": {name: components[name] for name in sorted(components)},
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": "A secret key: sk_test_… or sk_live_…"},
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A secret key (sk_…), or a restricted one (rk_…) with the operation's x-permission.",
+                },
                 "basic": {"type": "http", "scheme": "basic", "description": "The secret key as user, no password."},
                 "publishable": {
                     "type": "http",
@@ -74,11 +80,12 @@ def document(endpoints: Sequence[Endpoint[Any]] = ENDPOINTS, *, server: str = "/
 def _operation(endpoint: Endpoint[Any], refs: dict[Any, Any]) -> Document:
     answer = refs[endpoint.answer]
     if endpoint.is_list:
-        answer = _list_of(answer)
+        answer = _search_of(answer) if endpoint.is_search else _list_of(answer)
     in_query = not endpoint.writes or "DELETE" in endpoint.methods
     described: Document = {
         "operationId": endpoint.operation_id,
         "summary": endpoint.summary,
+        "x-permission": permission.name(endpoint.resource, endpoint.level),
         "tags": [endpoint.path.removeprefix("/v1/").partition("/")[0]],
         "parameters": [
             *_path_parameters(endpoint),
@@ -139,6 +146,21 @@ def _list_of(entry: Document) -> Document:
             "object": {"const": "list"},
             "data": {"type": "array", "items": entry},
             "has_more": {"type": "boolean"},
+            "url": {"type": "string"},
+        },
+    }
+
+
+def _search_of(entry: Document) -> Document:
+    return {
+        "type": "object",
+        "required": ["object", "data", "has_more", "next_page", "url"],
+        "properties": {
+            "object": {"const": "search_result"},
+            "data": {"type": "array", "items": entry},
+            "has_more": {"type": "boolean"},
+            "next_page": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+            "total_count": {"type": "integer", "description": "There with expand[]=total_count; counted up to 10,000."},
             "url": {"type": "string"},
         },
     }

@@ -1,6 +1,7 @@
 """Lists: which page, which filters, and their answer."""
 
-from typing import Annotated, Final, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
 
 from msgspec import Meta, Struct
 
@@ -58,6 +59,40 @@ def _created(value: int | Range | None) -> Created:
         case _:
             # An exact second: ids and rows may carry fractions of it.
             return Created(gte=from_unix(value), lt=from_unix(value + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Page[T]):
+    """What a search found: a page, where the next one begins, and how many there are, if that was asked for."""
+
+    next_page: str | None = None
+    total_count: int | None = None
+
+
+TOTAL_COUNT: Final = "total_count"
+
+
+class SearchResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer of a search; `total_count` is there when it was expanded."""
+
+    object: str
+    data: list[Any]
+    has_more: bool
+    next_page: str | None
+    url: str
+    total_count: int | None = None
+
+
+def found_of(entries: list[Any], found: Found[Any], url: str) -> SearchResult:
+    """The answer of a search route."""
+    return SearchResult(
+        object="search_result",
+        data=entries,
+        has_more=found.has_more,
+        next_page=found.next_page,
+        url=url,
+        total_count=found.total_count,
+    )
 
 
 def list_of(entries: list[S], page: Page[T], url: str) -> ListOf[S]:

@@ -53,6 +53,10 @@ class PermissionDenied(AuthenticationFailed):
     """The key is good, but not for this."""
 
 
+class TooManyRequests(Exception):
+    """The key has made too many requests; nothing was looked at."""
+
+
 class IdempotencyMismatch(Exception):
     """The key of a request was used before, for another request."""
 
@@ -108,6 +112,11 @@ def authentication_failed(_request: Request[Any, Any, Any], error: Authenticatio
     return _answer(401, shown, {"WWW-Authenticate": 'Bearer realm="Dues"'})
 
 
+def too_many(_request: Request[Any, Any, Any], error: TooManyRequests) -> Response[bytes]:
+    """429; how long to wait stands in the headers."""
+    return _invalid(429, str(error), "rate_limit")
+
+
 def idempotency_mismatch(_request: Request[Any, Any, Any], error: IdempotencyMismatch) -> Response[bytes]:
     """400 of its own type, as the SDKs expect."""
     return _answer(400, ErrorObject(type="idempotency_error", code="idempotency_key_reused", message=str(error)))
@@ -160,6 +169,7 @@ HANDLERS: Final[ExceptionHandlersMap] = {
     DomainError: domain_error,
     AuthenticationFailed: authentication_failed,
     IdempotencyMismatch: idempotency_mismatch,
+    TooManyRequests: too_many,
     WriteConflict: busy,
     BooksUnavailable: books_unavailable,
     ChainError: chain_unavailable,

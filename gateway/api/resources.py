@@ -23,6 +23,7 @@ from gateway.api import (
     products,
     push_payments,
     refunds,
+    search,
     settings,
     setup_intents,
     subscription_items,
@@ -33,6 +34,7 @@ from gateway.api import (
 from gateway.api.endpoint import Endpoint
 
 ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
+    *search.ENDPOINTS,
     *customers.ENDPOINTS,
     *products.ENDPOINTS,
     *prices.ENDPOINTS,

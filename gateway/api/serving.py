@@ -10,15 +10,16 @@ from litestar.handlers import HTTPRouteHandler, route
 from litestar.types import Method
 
 from gateway import log
-from gateway.api import client_secrets, expand, forms, idempotency
+from gateway.api import client_secrets, expand, forms, idempotency, permissions, rate_limits
 from gateway.api.auth import Caller, authenticate
 from gateway.api.endpoint import Api, Call, Endpoint
-from gateway.api.pagination import list_of
+from gateway.api.pagination import TOTAL_COUNT, Found, found_of, list_of
 from gateway.api.related import related
 from gateway.db.engine import Connection
 from gateway.db.errors import WriteConflict
 from gateway.db.pages import Page
 from gateway.domain.errors import NotFound
+from gateway.domain.rate_limit import Kind
 
 WRITE_TRIES_MAX: Final = 3
 """How often a request is begun again when other writers were faster."""
@@ -36,7 +37,10 @@ def handler(api: Api, endpoint: Endpoint[Any]) -> HTTPRouteHandler:
     serve = _serve_write if endpoint.writes else _serve_read
 
     async def handle(request: AnyRequest) -> Response[bytes]:
-        return await serve(api, endpoint, request)
+        try:
+            return await serve(api, endpoint, request)
+        finally:
+            await api.uses.write(api.gateway.books, api.clock())
 
     return route(
         endpoint.path,
@@ -67,8 +71,7 @@ async def _serve_read(api: Api, endpoint: Endpoint[Any], request: AnyRequest) ->
         caller = await _caller(conn, api, endpoint, request, now)
         path = _path_of(endpoint, request)
         params = forms.decode(endpoint.params, forms.read_form(request.scope["query_string"]), coerce=True)
-        client_secrets.refuse_expansion(caller, params)
-        wanted = expand.plan(endpoint.kind, params.expand, of_list=endpoint.is_list)
+        wanted = _planned(caller, endpoint, params)
         call = Call(api=api, conn=conn, caller=caller, path=path, now=now, request_id=_request_id())
         result = await endpoint.run(call, params)
         return _json(await _answer(call, endpoint, result, wanted, request.url.path))
@@ -76,7 +79,32 @@ async def _serve_read(api: Api, endpoint: Endpoint[Any], request: AnyRequest) ->
 
 async def _caller(conn: Connection, api: Api, endpoint: Endpoint[Any], request: AnyRequest, now: datetime) -> Caller:
     header = request.headers.get("authorization")
-    return await authenticate(conn, header, pepper=api.pepper, now=now, public=endpoint.public)
+    caller = await authenticate(
+        conn,
+        header,
+        resource=endpoint.resource,
+        level=endpoint.level,
+        pepper=api.pepper,
+        now=now,
+        public=endpoint.public,
+    )
+    api.uses.saw(caller.key_id, caller.used_at, now)
+    if api.limiter is not None:
+        kind = Kind.WRITE if endpoint.writes else Kind.READ
+        verdict = await api.limiter.take(caller.key_id, kind)
+        if verdict is not None:
+            request.state[rate_limits.STATE] = verdict
+            rate_limits.enforce(verdict, kind)
+    return caller
+
+
+def _planned(caller: Caller, endpoint: Endpoint[Any], params: forms.Params) -> expand.Expansion:
+    """What is to be expanded, checked before anything happens."""
+    client_secrets.refuse_expansion(caller, params)
+    beside = frozenset({TOTAL_COUNT}) if endpoint.is_search else frozenset()
+    wanted = expand.plan(endpoint.kind, params.expand, of_list=endpoint.is_list, beside=beside)
+    permissions.demand_sight(caller, expand.kinds(wanted))
+    return wanted
 
 
 def _request_id() -> str:
@@ -104,8 +132,7 @@ async def _serve_write(api: Api, endpoint: Endpoint[Any], request: AnyRequest) -
         key = None  # the stored answers are the merchant's
     tree, coerce = await _tree_of(endpoint, request)
     params = forms.decode(endpoint.params, tree, coerce=coerce)
-    client_secrets.refuse_expansion(caller, params)
-    wanted = expand.plan(endpoint.kind, params.expand, of_list=False)
+    wanted = _planned(caller, endpoint, params)
 
     def call_on(conn: Connection, prepared: Any = None) -> Call:
         return Call(api=api, conn=conn, caller=caller, path=path, now=now, request_id=_request_id(), prepared=prepared)
@@ -169,4 +196,6 @@ async def _answer(call: Call, endpoint: Endpoint[Any], result: Any, wanted: expa
     entries: list[Any] = list(shapes)
     if wanted.references or wanted.embedded:
         entries = list(await expand.expand(call.conn, call.gateway, call.scope, shapes, wanted))
+    if isinstance(page, Found):
+        return _encoder.encode(found_of(entries, page, url))
     return _encoder.encode(entries[0] if page is None else list_of(entries, page, url))

@@ -153,7 +153,11 @@ async def retrieve(call: Call, _: Retrieve) -> SettingsObject:
 async def update(call: Call, body: UpdateSettings) -> SettingsObject:
     """Change the account's settings; they hold for what begins from now on."""
     after = await services.change(
-        call.conn, account_id=call.caller.account.id, changed=lambda before: _changed(before, body)
+        call.conn,
+        account_id=call.caller.account.id,
+        changed=lambda before: _changed(before, body),
+        now=call.now,
+        actor=call.actor,
     )
     return settings(after)
 

@@ -69,7 +69,12 @@ async def create(call: Call, body: CreateWebhookEndpoint) -> WebhookEndpointObje
         api_version=body.api_version,
     )
     made = await services.create(
-        call.conn, scope=call.scope, fields=fields, allow_private=call.api.allow_private_webhooks, now=call.now
+        call.conn,
+        scope=call.scope,
+        fields=fields,
+        allow_private=call.api.allow_private_webhooks,
+        now=call.now,
+        actor=call.actor,
     )
     return webhook_endpoint_with_secret(made)
 
@@ -109,7 +114,7 @@ async def update(call: Call, body: UpdateWebhookEndpoint) -> WebhookEndpoint:
 @writes("/v1/webhook_endpoints/{id:str}", kind=_KIND, params=Retrieve, answer=DeletedObject, methods=DELETE)
 async def delete(call: Call, _: Retrieve) -> DeletedObject:
     """Delete a webhook endpoint."""
-    gone = await services.delete(call.conn, scope=call.scope, endpoint_id=call.id)
+    gone = await services.delete(call.conn, scope=call.scope, endpoint_id=call.id, now=call.now, actor=call.actor)
     return DeletedObject(id=gone.id, object=_KIND)
 
 
@@ -118,7 +123,7 @@ async def rotate_secret(call: Call, body: RotateSecret) -> WebhookEndpointObject
     """Give a webhook endpoint a new secret; the old one signs as well for a while."""
     overlap = ROTATION_OVERLAP if body.overlap_seconds is None else timedelta(seconds=body.overlap_seconds)
     changed = await services.change_secret(
-        call.conn, scope=call.scope, endpoint_id=call.id, now=call.now, overlap=overlap
+        call.conn, scope=call.scope, endpoint_id=call.id, now=call.now, overlap=overlap, actor=call.actor
     )
     return webhook_endpoint_with_secret(changed)
 

@@ -9,12 +9,13 @@ from urllib.request import urlopen
 import click
 import uvicorn
 
-from gateway import clock
+from gateway import clock, redis_limits
 from gateway.api.app import create_app
 from gateway.cli.app import CommandFailed
 from gateway.cli.running import prepared, refuse_unfit
 from gateway.composition import opened, startup_problems
 from gateway.config import Config
+from gateway.domain.rate_limit import Limits
 from gateway.web import pages
 from workers import bells
 
@@ -51,7 +52,13 @@ def _check(port: int) -> None:
 
 
 async def _serve(config: Config, host: str, port: int) -> None:
-    async with opened(config) as house, bells.opened(config.redis_url.reveal()) as wake:
+    redis_url = config.redis_url.reveal()
+    limits = Limits(reads_per_second=config.api.reads_per_second, writes_per_second=config.api.writes_per_second)
+    async with (
+        opened(config) as house,
+        bells.opened(redis_url) as wake,
+        redis_limits.opened(redis_url, limits) as limiter,
+    ):
         await refuse_unfit(house)
         app = create_app(
             house.gateway,
@@ -63,6 +70,7 @@ async def _serve(config: Config, host: str, port: int) -> None:
             ready=partial(startup_problems, house),
             wake=wake,
             pages=pages.handlers,
+            limiter=limiter,
         )
         server = uvicorn.Server(
             uvicorn.Config(

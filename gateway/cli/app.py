@@ -24,7 +24,8 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "api": "Serve the HTTP API.",
         "worker": "Renew, collect, watch the chain and deliver webhooks.",
         "migrate": "Bring the database to the schema of this version.",
-        "keys": "Create API keys.",
+        "keys": "Create, list, rotate and revoke API keys.",
+        "audit-log": "Show who changed keys, secrets, settings and halts.",
         "listen": "Print events as they happen, and forward them to a server here.",
         "trigger": "Make an event happen in the sandbox, on its chain.",
         "events": "Read the log of events, and send parts of it again.",
@@ -74,7 +75,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in _COMMANDS:
             return None
-        found = importlib.import_module(f"gateway.cli.{cmd_name}").command
+        found = importlib.import_module(f"gateway.cli.{cmd_name.replace('-', '_')}").command
         if not isinstance(found, click.Command):
             raise TypeError(f"gateway.cli.{cmd_name}.command is not a command")
         return found

@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
-from gateway.db import bulk, counters, rows, schema
+from gateway.db import bulk, counters, keys, rows, schema
 from gateway.db.engine import Connection
 from gateway.domain.catalog import Account, ApiKey, Scope
+from gateway.domain.permission import Level, Resource
 from gateway.domain.settings import AccountSettings
 
 _ACCOUNTS: Final = schema.accounts
@@ -68,15 +69,31 @@ async def add_key(conn: Connection, key: ApiKey) -> None:
 
 
 async def save_key(conn: Connection, key: ApiKey) -> None:
-    """Write when a key expires or was revoked."""
-    row = {"id": key.id, "expires_at": key.expires_at, "revoked_at": key.revoked_at}
+    """Write when a key expires or was revoked, and what replaced it."""
+    row = {
+        "id": key.id,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+        "replaced_by": key.replaced_by,
+    }
     await bulk.update(conn, _KEYS, [row])
+
+
+async def get_key(conn: Connection, key_id: str, *, lock: bool = False) -> ApiKey | None:
+    """For operators: a key of anybody's."""
+    row = (await conn.execute(rows.by_id(_KEYS, [key_id], lock=lock))).one_or_none()
+    return None if row is None else _key(row)
 
 
 async def keys_of(conn: Connection, account_id: str) -> list[ApiKey]:
     """All keys of a merchant, oldest first."""
     query = select(_KEYS).where(_KEYS.c.account_id == account_id).order_by(_KEYS.c.id)
     return [_key(row) for row in await conn.execute(query)]
+
+
+async def all_keys(conn: Connection) -> list[ApiKey]:
+    """For operators: every key of every merchant, oldest first."""
+    return [_key(row) for row in await conn.execute(select(_KEYS).order_by(_KEYS.c.id))]
 
 
 async def key_by_digest(conn: Connection, digest: bytes) -> tuple[Account, ApiKey] | None:
@@ -89,9 +106,10 @@ async def key_by_digest(conn: Connection, digest: bytes) -> tuple[Account, ApiKe
     return None if account is None else (account, _key(row))
 
 
-async def touch_key(conn: Connection, key_id: str, now: datetime) -> None:
-    """Remember when a key was last used."""
-    await conn.execute(update(_KEYS).where(_KEYS.c.id == key_id).values(used_at=now))
+async def touch_keys(conn: Connection, ids: Iterable[str], *, now: datetime, unless_since: datetime) -> None:
+    """Remember when keys were last used; what is known after `unless_since` is new enough."""
+    stale = or_(_KEYS.c.used_at.is_(None), _KEYS.c.used_at <= unless_since)
+    await conn.execute(update(_KEYS).where(keys.any_of(_KEYS.c.id, ids), stale).values(used_at=now))
 
 
 def _account(row: Any) -> Account:
@@ -115,7 +133,10 @@ def _key_row(key: ApiKey) -> bulk.Row:
         "created_at": key.created_at,
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
-        "used_at": None,
+        "used_at": key.used_at,
+        "name": key.name,
+        "permissions": dict(key.permissions) or None,
+        "replaced_by": key.replaced_by,
     }
 
 
@@ -130,4 +151,8 @@ def _key(row: Any) -> ApiKey:
         created_at=row.created_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
+        name=row.name,
+        permissions={Resource(name): Level(level) for name, level in (row.permissions or {}).items()},
+        used_at=row.used_at,
+        replaced_by=row.replaced_by,
     )

@@ -5,6 +5,9 @@ from typing import Final
 from sqlalchemy import MetaData
 
 from gateway.db.tables import (
+    acts as act_tables,
+)
+from gateway.db.tables import (
     base,
     billing,
     chain,
@@ -23,6 +26,7 @@ from gateway.db.tables import (
 metadata: Final[MetaData] = base.metadata
 
 accounts = merchants.accounts
+acts = act_tables.acts
 api_keys = merchants.api_keys
 test_clocks = merchants.test_clocks
 customers = merchants.customers

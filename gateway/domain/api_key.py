@@ -23,7 +23,8 @@ ENTROPY_BYTES: Final = 32
 class KeyKind(StrEnum):
     """Secret keys may do everything in their account and mode.
 
-    Publishable keys may see and confirm one intent with its client secret (ST-11); restricted keys are for later use.
+    Publishable keys may see and confirm one intent with its client secret (ST-11). Restricted keys may do what their
+    permissions say (`gateway.domain.permission`).
     """
 
     SECRET = "sk"  # noqa: S105 - a prefix

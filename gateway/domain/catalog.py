@@ -6,6 +6,7 @@ from datetime import datetime
 
 from chain.primitives import Address
 from gateway.domain.period import Interval
+from gateway.domain.permission import Permissions
 from gateway.domain.settings import AccountSettings
 
 
@@ -30,7 +31,13 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A key, known only by its digest. `kind` is `sk`, `pk` or `rk`."""
+    """A key, known only by its digest. `kind` is `sk`, `pk` or `rk`.
+
+    Attributes:
+        permissions: what a restricted key may do; other kinds have none.
+        used_at: when it opened something last, to the minute.
+        replaced_by: the key that rotation made instead of it.
+    """
 
     id: str
     account_id: str
@@ -41,6 +48,10 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    name: str | None = None
+    permissions: Permissions = field(default_factory=dict)
+    used_at: datetime | None = None
+    replaced_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

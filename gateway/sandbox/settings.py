@@ -27,6 +27,8 @@ allow_private_webhooks = true
 [api]
 host = {host}
 port = {port}
+reads_per_second = 0
+writes_per_second = 0
 
 [mail]
 sender = "billing@sandbox.example"

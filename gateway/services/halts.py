@@ -9,7 +9,9 @@ from chain.primitives import BlockTag
 from gateway.db import halts
 from gateway.db.blocks import Cursor
 from gateway.db.transactions import Lane
-from gateway.services import submission
+from gateway.domain.act import ActKind
+from gateway.services import acts, submission
+from gateway.services.acts import AT_THE_DESK
 from gateway.services.gateway import Gateway
 from gateway.services.reversal import Reversal, take_back
 
@@ -67,4 +69,6 @@ async def resume(gateway: Gateway, chain: ChainPort, standing: Standing, *, now:
         for signer, first_free in nonces.items():
             await halts.resume_lane(conn, chain_id, signer)
             skipped[str(signer)] = await submission.catch_up(conn, chain_id, signer, first_free)
+        taken_back = {"reasons": list(standing.reasons), "skipped_nonces": skipped}
+        await acts.note(conn, ActKind.CHAIN_RESUMED, str(chain_id), actor=AT_THE_DESK, now=now, details=taken_back)
     return Resumed(skipped=skipped, reversal=reversal)

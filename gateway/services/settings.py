@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+import msgspec
 
 from gateway.db import accounts
 from gateway.db.engine import Connection
+from gateway.domain.act import ActKind
 from gateway.domain.catalog import Account
 from gateway.domain.dunning import RetryPolicy
 from gateway.domain.errors import NotFound
 from gateway.domain.settings import AccountSettings, ApprovalSettings
+from gateway.services import acts
+from gateway.services.acts import Actor
 from gateway.services.gateway import Gateway
 
 
@@ -46,9 +51,16 @@ async def policies(conn: Connection, gateway: Gateway, account_ids: Iterable[str
 
 
 async def change(
-    conn: Connection, *, account_id: str, changed: Callable[[AccountSettings], AccountSettings]
+    conn: Connection,
+    *,
+    account_id: str,
+    changed: Callable[[AccountSettings], AccountSettings],
+    now: datetime,
+    actor: Actor,
 ) -> Account:
     """Change settings as `changed` says. They hold for what begins from now on (ST-66).
+
+    The audit log says what they were and are.
 
     Raises:
         NotFound: there is no such merchant.
@@ -58,4 +70,10 @@ async def change(
         raise NotFound("account", account_id)
     after = replace(before, settings=changed(before.settings))
     await accounts.save(conn, after)
+    was, now_is = (msgspec.to_builtins(value.settings) for value in (before, after))
+    differs = {name: {"was": was[name], "is": now_is[name]} for name in now_is if was[name] != now_is[name]}
+    if differs:
+        await acts.note(
+            conn, ActKind.SETTINGS_CHANGED, account_id, actor=actor, now=now, account_id=account_id, details=differs
+        )
     return after

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from gateway.db import webhooks
 from gateway.db.engine import Connection
 from gateway.domain import metadata as merchant_metadata
+from gateway.domain.act import ActKind
 from gateway.domain.catalog import Scope
 from gateway.domain.destination import check_url
 from gateway.domain.errors import InvalidRequest, NotFound
@@ -16,6 +18,8 @@ from gateway.domain.events import EventProfile, EventType, public_type
 from gateway.domain.ids import new_id
 from gateway.domain.signatures import new_secret
 from gateway.domain.webhook import ALL_EVENTS, ROTATION_OVERLAP, EndpointStatus, WebhookEndpoint, rotate_secret
+from gateway.services import acts
+from gateway.services.acts import Actor
 
 ENDPOINTS_MAX: Final = 16
 """Endpoints of an account in a mode; every event becomes a delivery for each of them."""
@@ -57,7 +61,7 @@ def _events(names: Sequence[str]) -> tuple[str, ...]:
 
 
 async def create(
-    conn: Connection, *, scope: Scope, fields: EndpointFields, allow_private: bool, now: datetime
+    conn: Connection, *, scope: Scope, fields: EndpointFields, allow_private: bool, now: datetime, actor: Actor
 ) -> WebhookEndpoint:
     """Make an endpoint with a new secret, which is shown this once.
 
@@ -83,7 +87,31 @@ async def create(
         api_version=fields.api_version,
     )
     await webhooks.add_endpoint(conn, endpoint)
+    # The rest of the address may hold what only the merchant knows.
+    details = {"host": urlsplit(url).hostname, "events": list(endpoint.enabled_events)}
+    await _note(conn, ActKind.ENDPOINT_CREATED, endpoint, actor=actor, now=now, details=details)
     return endpoint
+
+
+async def _note(
+    conn: Connection,
+    kind: ActKind,
+    endpoint: WebhookEndpoint,
+    *,
+    actor: Actor,
+    now: datetime,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    await acts.note(
+        conn,
+        kind,
+        endpoint.id,
+        actor=actor,
+        now=now,
+        account_id=endpoint.scope.account_id,
+        livemode=endpoint.scope.livemode,
+        details=details,
+    )
 
 
 async def _locked(conn: Connection, scope: Scope, endpoint_id: str) -> WebhookEndpoint:
@@ -122,7 +150,7 @@ async def update(
     return after
 
 
-async def delete(conn: Connection, *, scope: Scope, endpoint_id: str) -> WebhookEndpoint:
+async def delete(conn: Connection, *, scope: Scope, endpoint_id: str, now: datetime, actor: Actor) -> WebhookEndpoint:
     """Delete an endpoint with everything that is still on its way to it.
 
     Raises:
@@ -130,11 +158,18 @@ async def delete(conn: Connection, *, scope: Scope, endpoint_id: str) -> Webhook
     """
     endpoint = await _locked(conn, scope, endpoint_id)
     await webhooks.delete_endpoint(conn, endpoint.id)
+    await _note(conn, ActKind.ENDPOINT_DELETED, endpoint, actor=actor, now=now)
     return endpoint
 
 
 async def change_secret(
-    conn: Connection, *, scope: Scope, endpoint_id: str, now: datetime, overlap: timedelta = ROTATION_OVERLAP
+    conn: Connection,
+    *,
+    scope: Scope,
+    endpoint_id: str,
+    now: datetime,
+    actor: Actor,
+    overlap: timedelta = ROTATION_OVERLAP,
 ) -> WebhookEndpoint:
     """Sign with a new secret from now on; the old one signs as well until the overlap ends.
 
@@ -144,4 +179,5 @@ async def change_secret(
     before = await _locked(conn, scope, endpoint_id)
     after = rotate_secret(before, new_secret(secrets.token_bytes(_SECRET_BYTES)), now, overlap)
     await webhooks.save_endpoint(conn, after)
+    await _note(conn, ActKind.ENDPOINT_SECRET_ROTATED, after, actor=actor, now=now)
     return after

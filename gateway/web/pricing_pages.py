@@ -22,6 +22,7 @@ from gateway.api.problems import AuthenticationFailed, PermissionDenied
 from gateway.db import accounts, pricing_tables
 from gateway.domain.catalog import Account, Price, Product
 from gateway.domain.errors import DomainError, InvalidRequest, NotFound
+from gateway.domain.permission import Level, Resource
 from gateway.domain.pricing_table import PricingTable
 from gateway.services import pricing_tables as services
 from gateway.services.pricing_tables import Start
@@ -202,7 +203,15 @@ async def _check_key(pages: Pages, table: PricingTable, key: str, now: datetime)
     """
     try:
         async with pages.api.gateway.books.read() as conn:
-            caller = await authenticate(conn, f"Bearer {key}", pepper=pages.api.pepper, now=now, public=True)
+            caller = await authenticate(
+                conn,
+                f"Bearer {key}",
+                resource=Resource.PRICING_TABLES,
+                level=Level.READ,
+                pepper=pages.api.pepper,
+                now=now,
+                public=True,
+            )
     except (AuthenticationFailed, PermissionDenied, DomainError):
         raise NotFromHere from None
     if not caller.is_public or caller.scope != table.scope:

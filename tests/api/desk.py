@@ -71,11 +71,16 @@ class Desk:
             yield replace(desk, house=house, app=app, http=http)
 
     async def minted(
-        self, *, account_id: str = factories.ACCOUNT_ID, livemode: bool = False, kind: KeyKind = KeyKind.SECRET
+        self,
+        *,
+        account_id: str = factories.ACCOUNT_ID,
+        livemode: bool = False,
+        kind: KeyKind = KeyKind.SECRET,
+        **more: Any,
     ) -> str:
         async with self.house.gateway.books.write() as conn:
             _, key = await api_keys.mint(
-                conn, account_id=account_id, livemode=livemode, kind=kind, pepper=PEPPER, now=self.house.now
+                conn, account_id=account_id, livemode=livemode, kind=kind, pepper=PEPPER, now=self.house.now, **more
             )
         return key
 

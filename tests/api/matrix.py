@@ -44,7 +44,18 @@ _WALLET: Final = {
     "type": "erc20_allowance",
     "erc20_allowance": {"chain_id": f.CHAIN_ID, "token": str(f.TOKEN), "owner": str(f.WALLET)},
 }
+_SEARCHED: Final = (
+    "charge_intents",
+    "charges",
+    "customers",
+    "invoices",
+    "payment_intents",
+    "prices",
+    "products",
+    "subscriptions",
+)
 _NEEDED: Final[Mapping[str, Mapping[str, Any]]] = {
+    **{f"get /v1/{root}/search": {"query": "created>0"} for root in _SEARCHED},
     "post /v1/products": {"name": "x"},
     "post /v1/prices": {"currency": "usd", "unit_amount": 100, "product": "@product"},
     "post /v1/payment_methods": _WALLET,
@@ -121,6 +132,7 @@ class Operation:
     in_path: tuple[tuple[str, str], ...]
     in_params: tuple[tuple[Place, str], ...]
     names: frozenset[str]
+    permission: str
 
     @property
     def places(self) -> tuple[tuple[Place, str], ...]:
@@ -219,6 +231,7 @@ def _operation(described: Mapping[str, Any], method: str, path: str, operation: 
         in_path=in_path,
         in_params=tuple((place, kind) for place, kind in found.items() if kind != "timeline"),
         names=frozenset(_names(described, content)),
+        permission=operation["x-permission"],
     )
 
 

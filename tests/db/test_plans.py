@@ -4,6 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import event, text
@@ -25,6 +26,7 @@ from gateway.db import (
     meters,
     pushes,
     refunds,
+    searching,
     stalled,
     state_changes,
     stranding,
@@ -44,6 +46,7 @@ from gateway.domain.invoice import Status
 from gateway.domain.metering import Aggregation, Meter, MeterEvent, Window
 from gateway.domain.push import Status as PushStatus
 from gateway.domain.refund import Status as RefundStatus
+from gateway.domain.search import parse
 from gateway.domain.subscription import Status as SubscriptionStatus
 from gateway.domain.webhook import DeliveryStatus
 from tests import factories as f
@@ -346,6 +349,25 @@ def list_queries(conn: Connection) -> Mapping[str, Work]:
     }
 
 
+def search_queries(conn: Connection) -> Mapping[str, Work]:
+    """Each kind, by a text that is nowhere: the caller's own objects are walked, nobody else's."""
+    queries: dict[str, Work] = {}
+    for kind, shelf in searching.SHELVES.items():
+        for field, asked in (
+            ("created", "created<1"),
+            ("metadata", 'metadata["plan"]:"gold"'),
+            ("status", 'status:"x"'),
+        ):
+            if field in shelf.kinds:
+                query = parse(asked, shelf.kinds)
+                after = f.numbered("zz", 7)
+                queries[f"{kind} by {field}"] = partial(
+                    searching.find, conn, f.SCOPE, kind, query, limit=3, after=after
+                )
+                queries[f"count of {kind} by {field}"] = partial(searching.count, conn, f.SCOPE, kind, query)
+    return queries
+
+
 async def plan_of(conn: Connection, work: Work) -> list[str]:
     """How the database carries out the statements of `work`, line by line."""
     statements: list[tuple[str, Any]] = []
@@ -372,6 +394,7 @@ async def scans(conn: Connection) -> dict[str, list[str]]:
         **transfer_queries(conn),
         **payer_queries(conn),
         **list_queries(conn),
+        **search_queries(conn),
     }.items():
         plan = await plan_of(conn, work)
         reads = [line for line in plan if re.search(rf"(Seq Scan on|SCAN) ({GROWING})\b", line)]

@@ -39,6 +39,7 @@ from gateway.domain.catalog import Scope
 from gateway.domain.dunning import OnRetriesExhausted, RetryPolicy
 from gateway.domain.events import EventProfile
 from gateway.domain.period import Interval, IntervalUnit
+from gateway.domain.permission import Level, Resource
 from gateway.domain.proration import ProrationBehavior
 from gateway.domain.settings import AccountSettings, MailKind, SendInvoiceSettings
 from gateway.domain.transition import Action, StatusReason
@@ -280,12 +281,16 @@ async def test_every_object_is_read_as_it_was_stored(books: Books) -> None:
 
 
 async def test_a_merchant_and_its_key_are_found_by_the_digest_of_the_key(books: Books) -> None:
-    key = f.api_key(expires_at=LATER, revoked_at=LATER)
+    allowed = {Resource.INVOICES: Level.READ, Resource.CUSTOMERS: Level.WRITE}
+    key = f.api_key(expires_at=LATER, revoked_at=LATER, name="books", permissions=allowed, replaced_by="key_2")
     async with books.write() as conn:
         await accounts.add(conn, f.account())
         await accounts.add_key(conn, key)
-        await accounts.touch_key(conn, key.id, f.NOW)
         assert await accounts.key_by_digest(conn, key.digest) == (f.account(), key)
+        await accounts.touch_keys(conn, [key.id], now=f.NOW, unless_since=f.NOW)
+        await accounts.touch_keys(conn, [key.id], now=LATER, unless_since=f.NOW - timedelta(seconds=1))
+        key = replace(key, used_at=f.NOW)
+        assert await accounts.get_key(conn, key.id) == key
         assert await accounts.key_by_digest(conn, b"x" * 32) is None
         assert await accounts.keys_of(conn, f.ACCOUNT_ID) == [key]
         decided = AccountSettings(

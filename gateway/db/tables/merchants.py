@@ -44,6 +44,9 @@ api_keys: Final = Table(
     at("expires_at"),
     at("revoked_at"),
     at("used_at"),
+    words("name"),
+    document("permissions", nullable=True),
+    pointer("replaced_by"),
 )
 Index("ix_api_keys_account_id", api_keys.c.account_id)
 
