@@ -6,6 +6,9 @@
 PYTHON ?= python3
 NPM ?= npm
 ARGS ?=
+CASES ?= 50000
+SEED ?= 1
+ROUNDS ?= 100
 TESTS ?= tests
 WORKERS ?= 2
 CONTRACTS ?= quick
@@ -153,6 +156,14 @@ soak: $(FULL) ## 36 months of 100 subscriptions of mixed plans on a local chain:
 .PHONY: bench-time
 bench-time: $(FULL) ## one advance of a test clock: a year of 100 monthly subscriptions; ARGS='--apart-hours 7' spreads them
 	@$(BIN)/python -m benchmarks.time_travel $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(FULL) ## requests made from the API's description by schemathesis: CASES=50000 SEED=1 (about an hour)
+	@$(BIN)/python -m tests.api.fuzzing $(CASES) $(SEED)
+
+.PHONY: idempotency
+idempotency: $(FULL) ## one key 50 times at once, the API killed half way, Redis flushed: ROUNDS=100
+	@DUES_IDEMPOTENCY_ROUNDS=$(ROUNDS) $(BIN)/pytest -q -s tests/faults/test_idempotency_kill.py
 
 # --- changing --------------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ _SECRET_LENGTH_MIN: Final = 8  # shorter values ("dues", "0") would blank out or
 
 _API_KEY: Final = re.compile(r"\b([prs]k_(?:test|live)_)[A-Za-z0-9]{8,}")
 _WEBHOOK_SECRET: Final = re.compile(r"\b(whsec_)[A-Za-z0-9+/=_-]{8,}")
+_CLIENT_SECRET: Final = re.compile(r"\b([a-z]+_[a-z0-9]+_secret_)[A-Za-z0-9_-]{8,}")
 _PAGE_TOKEN: Final = re.compile(
     r"(/(?:(?:checkout|i)/[a-z0-9_]+|customer/auth/link|customer/session)/)[A-Za-z0-9_-]{8,}"
 )
@@ -50,6 +51,7 @@ class Redactor:
         text = _PAGE_TOKEN.sub(r"\1…", text)
         text = _API_KEY.sub(r"\1…", text)
         text = _WEBHOOK_SECRET.sub(r"\1…", text)
+        text = _CLIENT_SECRET.sub(r"\1…", text)
         text = _HEX32.sub(lambda found: found[0] if found["before"] else "0x…", text)
         return _SIGNED_BYTES.sub("0x…", text)
 

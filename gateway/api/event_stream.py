@@ -178,7 +178,7 @@ def _full() -> Response[bytes]:
         type="api_error", code="too_many_streams", message="This server has no room for another stream; try again."
     )
     return Response(
-        msgspec.json.encode(ErrorAnswer(error=error)),
+        msgspec.json.encode(ErrorAnswer.of(error)),
         status_code=503,
         media_type=MediaType.JSON,
         headers={"Retry-After": "5"},

@@ -66,14 +66,16 @@ async def listed(call: Call, query: ListEvents) -> Page[EventObject]:
     page = await events.page(
         call.conn, query.page(call), types=types, object_id=query.object_id, delivered=query.delivery_success
     )
-    return Page(await shown(call, page.items), has_more=page.has_more)
+    entries = await shown(call, page.items)
+    return Page(entries, page.has_more, number=page.number, per_page=page.per_page)
 
 
 async def _following(
     call: Call, query: ListEvents, after_sequence: int, types: Sequence[str] | None
 ) -> Page[EventObject]:
-    for name in ("starting_after", "ending_before", "created", "object_id", "delivery_success"):
-        if getattr(query, name) is not None:
+    others = {name: name for name in ("starting_after", "ending_before", "created", "object_id", "delivery_success")}
+    for field, name in (others | {"page_number": "page", "per_page": "per_page"}).items():
+        if getattr(query, field) is not None:
             raise InvalidRequest(
                 f"after_sequence goes with limit, type and types only, not with {name}.",
                 code="parameter_conflict",

@@ -1,18 +1,20 @@
 """Lists: which page, which filters, and their answer."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from gateway.api.endpoint import Call
 from gateway.api.forms import Params
 from gateway.db.pages import Created, Page, PageRequest
+from gateway.domain.errors import InvalidRequest
 from gateway.domain.period import from_unix
 from gateway.wire.common import ListOf
 
 LIMIT_DEFAULT: Final = 10
 LIMIT_MAX: Final = 100
+PAGES_MAX: Final = 100
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Struct)
@@ -31,18 +33,37 @@ class Range(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ListParams(Params, frozen=True, kw_only=True):
-    """What every list takes: newest first, cut by the id of a neighbour."""
+    """What every list takes: newest first, cut by the id of a neighbour, or by numbered pages.
+
+    `page` and `per_page` are for clients that count pages; they then find `meta` in the answer. A cursor is as quick at
+    the end of a list as at its beginning, a page is not: there are at most a hundred.
+    """
 
     limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT
     starting_after: Id | None = None
     ending_before: Id | None = None
     created: UnixTime | Range | None = None
+    page_number: Annotated[int, Meta(ge=1, le=PAGES_MAX)] | None = field(default=None, name="page")
+    per_page: Annotated[int, Meta(ge=1, le=LIMIT_MAX)] | None = None
 
     def page(self, call: Call) -> PageRequest:
-        """Which part of the caller's list to read."""
+        """Which part of the caller's list to read.
+
+        Raises:
+            InvalidRequest: a page by its number and by a neighbour.
+        """
+        is_numbered = self.page_number is not None or self.per_page is not None
+        if is_numbered and (self.starting_after is not None or self.ending_before is not None):
+            raise InvalidRequest(
+                "Give page and per_page, or starting_after or ending_before, not both.",
+                code="parameter_conflict",
+                param="page" if self.page_number is not None else "per_page",
+            )
+        limit = self.limit if self.per_page is None else self.per_page
         return PageRequest(
             scope=call.scope,
-            limit=self.limit,
+            limit=limit,
+            number=(self.page_number or 1) if is_numbered else None,
             starting_after=self.starting_after,
             ending_before=self.ending_before,
             created=_created(self.created),
@@ -95,6 +116,33 @@ def found_of(entries: list[Any], found: Found[Any], url: str) -> SearchResult:
     )
 
 
+class ListMeta(Struct, frozen=True, kw_only=True):
+    """Which numbered page it is, and which there are beside it."""
+
+    url: str
+    page: int
+    per_page: int
+    has_more: bool
+    prev: int | None
+    next: int | None
+
+
+class NumberedList(ListOf[S], Generic[S], frozen=True, kw_only=True):
+    """A list that was asked for by the number of its page."""
+
+    meta: ListMeta
+
+
 def list_of(entries: list[S], page: Page[T], url: str) -> ListOf[S]:
     """The answer of a list route."""
-    return ListOf(data=entries, has_more=page.has_more, url=url)
+    if page.number is None:
+        return ListOf(data=entries, has_more=page.has_more, url=url)
+    meta = ListMeta(
+        url=url,
+        page=page.number,
+        per_page=page.per_page,
+        has_more=page.has_more,
+        prev=page.number - 1 or None,
+        next=page.number + 1 if page.has_more and page.number < PAGES_MAX else None,
+    )
+    return NumberedList(data=entries, has_more=page.has_more, url=url, meta=meta)

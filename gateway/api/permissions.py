@@ -14,6 +14,8 @@ OF_KIND: Final[Mapping[str, Resource]] = MappingProxyType(
         "billing.meter": Resource.METERS,
         "billing.meter_event": Resource.METERS,
         "billing.meter_event_summary": Resource.METERS,
+        "billing_portal.configuration": Resource.BILLING_PORTAL,
+        "billing_portal.session": Resource.BILLING_PORTAL,
         "charge": Resource.CHARGES,
         "charge_intent": Resource.CHARGE_INTENTS,
         "checkout.session": Resource.CHECKOUT_SESSIONS,

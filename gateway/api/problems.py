@@ -35,9 +35,16 @@ class ErrorObject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of every answer that is not a success."""
+    """The body of every answer that is not a success; `code` and `message` stand at the top as well."""
 
     error: ErrorObject
+    code: str | None = None
+    message: str = ""
+
+    @classmethod
+    def of(cls, error: ErrorObject) -> "ErrorAnswer":
+        """The body that tells of an error."""
+        return cls(error=error, code=error.code, message=error.message)
 
 
 class AuthenticationFailed(Exception):
@@ -64,7 +71,7 @@ class IdempotencyMismatch(Exception):
 def _answer(status: int, error: ErrorObject, headers: dict[str, str] | None = None) -> Response[bytes]:
     clipped = msgspec.structs.replace(error, message=error.message[:_MESSAGE_LENGTH_MAX])
     return Response(
-        msgspec.json.encode(ErrorAnswer(error=clipped)),
+        msgspec.json.encode(ErrorAnswer.of(clipped)),
         status_code=status,
         media_type=MediaType.JSON,
         headers=headers,

@@ -1,6 +1,7 @@
 """Invoices with their lines, and their numbers."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -176,7 +177,7 @@ async def page(
         kind=KIND,
         reader=_READ,
     )
-    return Page(await _whole(conn, found.items), found.has_more)
+    return replace(found, items=await _whole(conn, found.items))
 
 
 def _is(status: Status) -> ColumnElement[bool]:

@@ -18,10 +18,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """A part of a list; `has_more` says whether it goes on in the direction that was read."""
+    """A part of a list; `has_more` says whether it goes on in the direction that was read.
+
+    Attributes:
+        number: which page it is of `per_page` entries each, where it was asked for by its number.
+    """
 
     items: list[T]
     has_more: bool
+    number: int | None = field(default=None, kw_only=True)
+    per_page: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,7 @@ class PageRequest:
     Attributes:
         starting_after: id of the last object of the page before; the page continues with older ones.
         ending_before: id of the first object of the page after; the page holds the newer ones next to it.
+        number: the page by its number instead, from 1.
     """
 
     scope: Scope
@@ -58,6 +65,7 @@ class PageRequest:
     starting_after: str | None = None
     ending_before: str | None = None
     created: Created = field(default_factory=Created)
+    number: int | None = None
 
 
 async def read(
@@ -101,11 +109,13 @@ async def read(
                 raise NotFound(kind, request.starting_after, param="starting_after")
             query = query.where(order < place)
         query = query.order_by(order.desc())
+    if request.number is not None:
+        query = query.offset((request.number - 1) * request.limit)
     found: Sequence[Any] = (await conn.execute(query.limit(request.limit + 1))).all()
     items = [make(row) for row in found[: request.limit]]
     if request.ending_before is not None:
         items.reverse()
-    return Page(items, has_more=len(found) > request.limit)
+    return Page(items, has_more=len(found) > request.limit, number=request.number, per_page=request.limit)
 
 
 async def _place(conn: AsyncConnection, table: Table, scope: Scope, order: Column[Any], neighbour: str) -> Any:

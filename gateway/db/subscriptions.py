@@ -1,6 +1,7 @@
 """Subscriptions with their items."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -122,7 +123,7 @@ async def page(
         kind=KIND,
         reader=_READ,
     )
-    return Page(await _whole(conn, found.items), found.has_more)
+    return replace(found, items=await _whole(conn, found.items))
 
 
 async def _whole(conn: Connection, found: Sequence[Any]) -> list[Subscription]:

@@ -12,6 +12,7 @@ class Resource(StrEnum):
     """What permissions are given for. Parts belong to their whole: items to subscriptions, lines to invoices."""
 
     ACCOUNT = "account"
+    BILLING_PORTAL = "billing_portal"
     CHARGE_INTENTS = "charge_intents"
     CHARGES = "charges"
     CHECKOUT_SESSIONS = "checkout_sessions"

@@ -18,6 +18,7 @@ from gateway.db.engine import Books
 from gateway.domain.api_key import KeyKind
 from gateway.services import api_keys
 from tests import factories
+from tests.fixtures.canaries import CANARIES
 from tests.services.house import House
 
 PEPPER = b"a pepper of the tests, 32 bytes.."
@@ -146,4 +147,10 @@ class Desk:
 
 def _client(app: Litestar) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
-    return httpx.AsyncClient(transport=transport, base_url="http://dues.test")
+    return httpx.AsyncClient(transport=transport, base_url="http://dues.test", event_hooks={"response": [_read_along]})
+
+
+async def _read_along(answer: httpx.Response) -> None:
+    if answer.is_error:
+        await answer.aread()
+        CANARIES.read(answer.status_code, answer.text)

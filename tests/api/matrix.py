@@ -230,7 +230,7 @@ def _operation(described: Mapping[str, Any], method: str, path: str, operation: 
         is_read=method == "get",
         in_path=in_path,
         in_params=tuple((place, kind) for place, kind in found.items() if kind != "timeline"),
-        names=frozenset(_names(described, content)),
+        names=frozenset(_names(described, content)) | {parameter["name"] for parameter in operation["parameters"]},
         permission=operation["x-permission"],
     )
 

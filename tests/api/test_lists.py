@@ -1,11 +1,13 @@
 """Pages both ways, filters, and expansions."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests import factories
+from tests.api import estate, matrix
 from tests.api.desk import Desk
 from tests.services.house import signer
 
@@ -41,6 +43,50 @@ async def test_pages_go_back_by_ending_before(desk: Desk) -> None:
     assert page["has_more"] is True
     first = (await desk.get(f"/v1/products?limit=2&ending_before={made[3]['id']}")).json()
     assert ([entry["name"] for entry in first["data"]], first["has_more"]) == (["p4"], False)
+
+
+async def test_pages_may_be_counted_and_then_say_what_is_beside_them(desk: Desk) -> None:
+    await shelf(desk)
+    pages = [(await desk.get(f"/v1/products?page={number}&per_page=4")).json() for number in (1, 2, 3)]
+    assert [[entry["name"] for entry in page["data"]] for page in pages] == [
+        ["p4", "p3", "p2", "p1"],
+        ["p0", "Almanac"],
+        [],
+    ]
+    assert [page["meta"] for page in pages[:2]] == [
+        {"url": "/v1/products", "page": 1, "per_page": 4, "has_more": True, "prev": None, "next": 2},
+        {"url": "/v1/products", "page": 2, "per_page": 4, "has_more": False, "prev": 1, "next": None},
+    ]
+    first = (await desk.get("/v1/products?per_page=2")).json()
+    assert (len(first["data"]), first["meta"]["page"]) == (2, 1)
+    assert "meta" not in (await desk.get("/v1/products")).json()
+
+
+async def test_every_list_can_be_counted(small_desk: Desk) -> None:
+    """The second page of one entry is the second entry, whatever the list."""
+    own = await estate.build(small_desk, factories.SCOPE, small_desk.key, 101)
+    counted = [operation for operation in matrix.operations() if operation.is_read and operation.takes("per_page")]
+    assert len(counted) > 20
+    for operation in counted:
+        ask = operation.request(own.ids)
+        whole = (await ask.send(small_desk, own.key)).json()["data"]
+        second = (await replace(ask, params={**ask.params, "page": 2, "per_page": 1}).send(small_desk, own.key)).json()
+        assert [entry["id"] for entry in second["data"]] == [entry["id"] for entry in whole[1:2]], operation.name
+        assert second["meta"]["page"] == 2, operation.name
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [("page=0", "page"), ("page=101", "page"), ("per_page=101", "per_page"), ("page=1&starting_after=x", "page")],
+)
+async def test_a_page_that_cannot_be_is_refused(small_desk: Desk, query: str, param: str) -> None:
+    answer = await small_desk.get(f"/v1/products?{query}")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+async def test_an_error_says_its_code_and_message_at_the_top_too(small_desk: Desk) -> None:
+    told = (await small_desk.get("/v1/products?page=0")).json()
+    assert (told["code"], told["message"]) == (told["error"]["code"], told["error"]["message"])
 
 
 async def test_created_bounds_a_list(small_desk: Desk) -> None:

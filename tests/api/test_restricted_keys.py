@@ -77,7 +77,7 @@ def test_every_kind_of_object_has_its_permission() -> None:
     assert {endpoint.kind for endpoint in ENDPOINTS} <= set(permissions.OF_KIND)
     expanded = {target for fields in _FIELDS.values() for target in _targets(fields)}
     assert expanded <= set(permissions.OF_KIND)
-    assert {endpoint.resource for endpoint in ENDPOINTS} == set(Resource)
+    assert set(permissions.OF_KIND.values()) == set(Resource)
 
 
 def _targets(fields: Any) -> set[str]:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from sqlalchemy import event, text
@@ -26,7 +25,6 @@ from gateway.db import (
     meters,
     pushes,
     refunds,
-    searching,
     stalled,
     state_changes,
     stranding,
@@ -34,7 +32,6 @@ from gateway.db import (
     test_clocks,
     timelines,
     transactions,
-    wallets,
     webhooks,
 )
 from gateway.db.engine import Books, Connection
@@ -43,14 +40,14 @@ from gateway.db.pages import PageRequest
 from gateway.domain.charge import Status as ChargeStatus
 from gateway.domain.events import EventType
 from gateway.domain.invoice import Status
-from gateway.domain.metering import Aggregation, Meter, MeterEvent, Window
+from gateway.domain.metering import Aggregation, Meter, MeterEvent
 from gateway.domain.push import Status as PushStatus
 from gateway.domain.refund import Status as RefundStatus
-from gateway.domain.search import parse
 from gateway.domain.subscription import Status as SubscriptionStatus
 from gateway.domain.webhook import DeliveryStatus
 from tests import factories as f
 from tests.db.payer_queries import payer_queries
+from tests.db.searches import search_queries, usage_queries
 from tests.happenings import mail as a_mail
 from tests.happenings import push_payment
 from tests.keeping import keep, keep_merchant
@@ -302,18 +299,6 @@ def transfer_queries(conn: Connection) -> Mapping[str, Work]:
     }
 
 
-def usage_queries(conn: Connection) -> Mapping[str, Work]:
-    return {
-        "methods of wallets": lambda: wallets.methods_of(conn, 1, [(f.TOKEN, f.some_address(7))], lock=True),
-        "usage of periods": lambda: meters.usage(
-            conn,
-            [Window(f.numbered("mtr", n), f.numbered("cus", 8), f.NOW, LATER) for n in range(1, 4)],
-        ),
-        "a meter by its events": lambda: meters.by_event_name(conn, f.SCOPE, "calls_1"),
-        "an event by identifier": lambda: meters.event_by_identifier(conn, f.SCOPE, "call-7"),
-    }
-
-
 def list_queries(conn: Connection) -> Mapping[str, Work]:
     page = PageRequest(scope=f.SCOPE, limit=3)
     customer = f.numbered("cus", 7)
@@ -349,25 +334,6 @@ def list_queries(conn: Connection) -> Mapping[str, Work]:
     }
 
 
-def search_queries(conn: Connection) -> Mapping[str, Work]:
-    """Each kind, by a text that is nowhere: the caller's own objects are walked, nobody else's."""
-    queries: dict[str, Work] = {}
-    for kind, shelf in searching.SHELVES.items():
-        for field, asked in (
-            ("created", "created<1"),
-            ("metadata", 'metadata["plan"]:"gold"'),
-            ("status", 'status:"x"'),
-        ):
-            if field in shelf.kinds:
-                query = parse(asked, shelf.kinds)
-                after = f.numbered("zz", 7)
-                queries[f"{kind} by {field}"] = partial(
-                    searching.find, conn, f.SCOPE, kind, query, limit=3, after=after
-                )
-                queries[f"count of {kind} by {field}"] = partial(searching.count, conn, f.SCOPE, kind, query)
-    return queries
-
-
 async def plan_of(conn: Connection, work: Work) -> list[str]:
     """How the database carries out the statements of `work`, line by line."""
     statements: list[tuple[str, Any]] = []
@@ -395,6 +361,7 @@ async def scans(conn: Connection) -> dict[str, list[str]]:
         **payer_queries(conn),
         **list_queries(conn),
         **search_queries(conn),
+        **usage_queries(conn),
     }.items():
         plan = await plan_of(conn, work)
         reads = [line for line in plan if re.search(rf"(Seq Scan on|SCAN) ({GROWING})\b", line)]
