@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
@@ -11,6 +10,7 @@ from gateway.api.endpoint import Call, Endpoint, Retrieve, reads, writes
 from gateway.api.fields import Id, Metadata, Text, Word, metadata
 from gateway.api.forms import Params
 from gateway.api.pagination import LIMIT_DEFAULT, LIMIT_MAX, ListParams, UnixTime
+from gateway.api.urls import merchant_url
 from gateway.db import catalog, checkout_sessions
 from gateway.db.pages import Page
 from gateway.domain import metadata as merchant_metadata
@@ -146,18 +146,6 @@ class ListSessions(ListParams, frozen=True, kw_only=True):
 
 def _conflict(first: str, second: str) -> InvalidRequest:
     return InvalidRequest(f"Give {first} or {second}, not both.", code="parameter_conflict", param=second)
-
-
-def merchant_url(text: str, param: str, *, livemode: bool) -> str:
-    """A page of the merchant's that a browser may be sent to: https, or http as well in test mode."""
-    parts = urlsplit(text.replace("{CHECKOUT_SESSION_ID}", "x"))
-    schemes = {"https"} if livemode else {"https", "http"}
-    if parts.scheme not in schemes or not parts.hostname or not text.isascii() or not text.isprintable() or " " in text:
-        allowed = " or ".join(f"{scheme}://" for scheme in sorted(schemes, reverse=True))
-        raise InvalidRequest(
-            f"{param} must be a whole URL that begins with {allowed}.", code="url_invalid", param=param
-        )
-    return text
 
 
 def _fields(asked: list[CustomFieldParams]) -> tuple[CustomField, ...]:

@@ -5,11 +5,12 @@ from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, UnsetType
 
-from gateway.api.checkout import LOCALES, Url, merchant_url
+from gateway.api.checkout import LOCALES, Url
 from gateway.api.endpoint import UPDATE, Call, Endpoint, Retrieve, reads, writes
 from gateway.api.fields import Id, Metadata, given, known, metadata
 from gateway.api.forms import Params
 from gateway.api.pagination import ListParams
+from gateway.api.urls import merchant_url
 from gateway.db import pricing_tables
 from gateway.db.pages import Page
 from gateway.domain import metadata as merchant_metadata

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from gateway.api import (
     account,
+    billing_portal,
     charge_intents,
     charges,
     checkout,
@@ -45,6 +46,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     *setup_intents.ENDPOINTS,
     *checkout.ENDPOINTS,
     *pricing_tables.ENDPOINTS,
+    *billing_portal.ENDPOINTS,
     *invoices.ENDPOINTS,
     *invoice_items.ENDPOINTS,
     *tax_rates.ENDPOINTS,

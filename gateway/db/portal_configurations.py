@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import select
 
-from gateway.db import bulk, keys, pages, rows, schema
+from gateway.db import bulk, pages, rows, schema
 from gateway.db.engine import Connection
 from gateway.db.pages import Page, PageRequest
 from gateway.domain.catalog import Scope
@@ -42,12 +42,6 @@ async def default_of(conn: Connection, scope: Scope) -> PortalConfiguration | No
     """Return the caller's default configuration; None when it never made one."""
     row = (await conn.execute(select(_T).where(rows.in_scope(_T, scope), _T.c.is_default))).one_or_none()
     return None if row is None else _configuration(row)
-
-
-async def load_defaults(conn: Connection, account_ids: Sequence[str]) -> dict[Scope, PortalConfiguration]:
-    """For workers and payers' pages: default configurations of these merchants, in both modes."""
-    found = await conn.execute(select(_T).where(keys.any_of(_T.c.account_id, account_ids), _T.c.is_default))
-    return {rows.scope(row): _configuration(row) for row in found}
 
 
 async def page(

@@ -16,7 +16,7 @@ from chain.errors import ChainError
 from chain.port import ChainPort
 from chain.primitives import ZERO_ADDRESS, Address
 from chain.views import decode_mandate
-from gateway.db import accounts, catalog, mandates, payers, portal_configurations, test_clocks
+from gateway.db import accounts, catalog, mandates, payers, test_clocks
 from gateway.db.drawing import Wallet
 from gateway.db.engine import Connection
 from gateway.domain.catalog import Account, Customer, Price, Product
@@ -24,7 +24,6 @@ from gateway.domain.forecast import Forecast, Means
 from gateway.domain.mandate import USABLE, Mandate
 from gateway.domain.money import Token
 from gateway.domain.portal import PayerScope
-from gateway.domain.portal_configuration import Features
 from gateway.domain.subscription import TERMINAL, Subscription
 from gateway.services import allowances, forecasts, invoicing
 from gateway.services.gateway import Gateway, Network
@@ -54,7 +53,6 @@ class Held:
     account: Account
     customer: Customer
     products: tuple[str, ...]
-    features: Features
     now: datetime
     recurring: int
     mandate: Mandate | None = None
@@ -170,7 +168,6 @@ async def _held(
     customers = await catalog.load_customers(conn, sorted({s.customer_id for s in found}))
     prices = await catalog.load_prices(conn, sorted({item.price_id for s in found for item in s.items}))
     products = await catalog.load_products(conn, sorted({price.product_id for price in prices.values()}))
-    decided = await portal_configurations.load_defaults(conn, sorted(merchants))
     clocks = await test_clocks.load(conn, sorted({s.test_clock_id for s in found if s.test_clock_id is not None}))
     living = [s for s in found if s.status not in TERMINAL]
     terms = await invoicing.terms_of(conn, living, lock=False) if living else None
@@ -178,14 +175,12 @@ async def _held(
     for s in found:
         mandate = drawn.get(s.mandate_id or "")
         here = now if s.test_clock_id is None else clocks[s.test_clock_id].frozen_at
-        allowed = decided.get(s.scope)
         shown.append(
             Held(
                 subscription=s,
                 account=merchants[s.scope.account_id],
                 customer=customers[s.customer_id],
                 products=tuple(_product_names(s, prices, products)),
-                features=Features() if allowed is None else allowed.features,
                 now=here,
                 recurring=0 if terms is None or s not in living else invoicing.recurring_total(s, terms, here),
                 mandate=mandate,

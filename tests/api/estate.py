@@ -136,6 +136,7 @@ async def _make_rest(desk: Desk, estate: Estate) -> None:
             "/v1/pricing_tables",
             {"prices": [estate.ids["price"]], "success_url": "https://shop.example/", "metadata": {"mark": mark}},
         ),
+        "portal_configuration": ("/v1/billing_portal/configurations", {"features": {}, "name": mark}),
         "meter": (
             "/v1/billing/meters",
             {"display_name": mark, "event_name": mark.replace("-", "_"), "default_aggregation": {"formula": "sum"}},

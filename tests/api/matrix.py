@@ -25,6 +25,8 @@ _KINDS: Final[Mapping[str, str]] = {
     "transaction": "balance_transaction",
     "checkout.session": "checkout_session",
     "billing.meter": "meter",
+    "configuration": "portal_configuration",
+    "billing_portal.configuration": "portal_configuration",
     "test_helpers.test_clock": "test_clock",
     "customer_balance_transaction": "balance_transaction",
 }
@@ -32,12 +34,15 @@ _KINDS: Final[Mapping[str, str]] = {
 
 _PLURALS: Final[Mapping[str, str]] = {
     "sessions": "checkout_session",
+    "configurations": "portal_configuration",
     "balance_transactions": "balance_transaction",
     "deliveries": "webhook_delivery",
     "line_items": "price",
     "event_summaries": "meter",
 }
 
+_PLAN: Final = {"enabled": True, "products": [{"product": "@product", "prices": ["@price"]}]}
+_PLACE: Final = ("features", "subscription_update", "products", "0")
 _DAY: Final = int(f.NOW.timestamp()) // 86_400 * 86_400
 _METER: Final = {"display_name": "Calls", "event_name": "calls", "default_aggregation": {"formula": "sum"}}
 _WALLET: Final = {
@@ -71,6 +76,8 @@ _NEEDED: Final[Mapping[str, Mapping[str, Any]]] = {
         "line_items": [{"price": "@price"}],
     },
     "post /v1/pricing_tables": {"prices": ["@price"], "success_url": "https://shop.example/"},
+    "post /v1/billing_portal/sessions": {"customer": "@customer"},
+    "post /v1/billing_portal/configurations": {"features": {}},
     "post /v1/invoices/create_preview": {"subscription": "@subscription"},
     "post /v1/invoiceitems": {"customer": "@customer", "amount": 1, "currency": "usd"},
     "post /v1/customers/{id}/balance_transactions": {"amount": 1, "currency": "usd"},
@@ -105,6 +112,8 @@ _BESIDE: Final[Mapping[Place, Mapping[str, Any]]] = {
         "subscription_details": {"items": [{"price": "@other_price"}]}
     },
     ("tax_rates", "0"): {"price": "@other_price"},
+    (*_PLACE, "product"): {"features": {"subscription_update": _PLAN}},
+    (*_PLACE, "prices", "0"): {"features": {"subscription_update": _PLAN}},
     ("pricing", "price"): {"amount": None, "currency": None},
     ("subscription",): {"mode": "setup", "line_items": None},
     ("charge_intent",): {"charge": None},

@@ -12,13 +12,15 @@ from typing import Any, Final
 import msgspec
 import stripe
 
-from gateway.wire import catalog, checkout, invoice, mandate, metering, payments, pricing, refund, setup_intent
+from gateway.wire import catalog, checkout, invoice, mandate, metering, payments, portal, pricing, refund, setup_intent
 from gateway.wire import subscription as subscriptions
 from gateway.wire import webhook as webhooks
 
 OBJECTS: Final[dict[str, tuple[Any, type[msgspec.Struct]]]] = {
     "account": (stripe.Account, catalog.AccountObject),
     "billing.meter": (stripe.billing.Meter, metering.MeterObject),
+    "billing_portal.configuration": (stripe.billing_portal.Configuration, portal.PortalConfigurationObject),
+    "billing_portal.session": (stripe.billing_portal.Session, portal.PortalSessionObject),
     "charge": (stripe.Charge, payments.ChargeObject),
     "checkout.session": (stripe.checkout.Session, checkout.CheckoutSessionObject),
     "coupon": (stripe.Coupon, pricing.CouponObject),
