@@ -16,6 +16,7 @@ from gateway.services import sign_in
 from gateway.services.sign_in import AUTH_PATH
 from gateway.web import portal_screens, rendering
 from gateway.web.answers import AnyRequest, compresses, json_answer, words_of
+from gateway.web.exit_page import exit_url
 from gateway.web.portal_session import CSRF_FIELD, Portal, to
 from gateway.web.words import Words
 
@@ -74,7 +75,12 @@ def _page(portal: Portal) -> Any:
         }
         script = {"base": AUTH_PATH, "query": _query(request, words), "t": texts, "chains": list(chains)}
         return _screen(
-            request, "portal_sign_in.html", "portal.sign_in", script=script, mails=gateway.mail is not None, csrf=""
+            request,
+            "portal_sign_in.html",
+            "portal.sign_in",
+            script=script,
+            mails=gateway.mail is not None,
+            exit_url=exit_url(gateway),
         )
 
     return page

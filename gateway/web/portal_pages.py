@@ -36,6 +36,7 @@ from gateway.web.answers import (
     missing,
     refusal,
 )
+from gateway.web.exit_page import exit_page, exit_url
 from gateway.web.portal_session import CSRF_FIELD, NotSignedIn, Portal, Visit, to, to_sign_in
 from gateway.web.words import Words
 from gateway.wire.checkout import page_path
@@ -81,7 +82,8 @@ def handlers(api: Api) -> list[Router]:
                 Exception: broken,
             },
             request_max_body_size=BODY_BYTES_MAX,
-        )
+        ),
+        Router(path="/", route_handlers=[exit_page]),
     ]
 
 
@@ -113,7 +115,7 @@ def _overview(portal: Portal) -> Any:
         visit = await portal.visit(request)
         view = await _look(portal, visit)
         payer, w = visit.signed_in.session.payer, visit.words
-        context = portal_screens.overview(view, payer, w)
+        context = portal_screens.overview(view, payer, w) | {"exit_url": exit_url(portal.api.gateway)}
         script = _script(visit, portal_screens.revocations(view.left_over, w))
         return _page(request, "portal_overview.html", w("portal.title"), visit, context, script=script)
 

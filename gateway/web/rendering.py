@@ -44,6 +44,11 @@ class Asset:
     compressed: bytes
 
 
+def packed(path: str, media_type: str, raw: bytes) -> Asset:
+    """A file as it is served."""
+    return Asset(path, media_type, raw, gzip.compress(raw, _COMPRESSION, mtime=0))
+
+
 @cache
 def assets() -> Mapping[str, Asset]:
     """All static files by name."""
@@ -52,8 +57,7 @@ def assets() -> Mapping[str, Asset]:
         raw = files("gateway.web").joinpath("assets", name).read_bytes()
         digest = base64.urlsafe_b64encode(hashlib.sha256(raw).digest()).decode()[:_HASH_CHARACTERS]
         stem, _, ending = name.rpartition(".")
-        path = f"/assets/{stem}.{digest}.{ending}"
-        found[name] = Asset(path, media_type, raw, gzip.compress(raw, _COMPRESSION, mtime=0))
+        found[name] = packed(f"/assets/{stem}.{digest}.{ending}", media_type, raw)
     return found
 
 

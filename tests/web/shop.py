@@ -73,6 +73,7 @@ class Shop:
     plain_token: Address
     url: str = ""
     key: str = ""
+    node_url: str = ""
     ahead: timedelta = field(default_factory=timedelta)
 
     moved: timedelta = field(default_factory=timedelta)
@@ -119,7 +120,16 @@ class Shop:
             public_url=f"http://localhost:{port}",
             mail=MailPolicy(sender="billing@dues.example", in_test_mode=True),
         )
-        shop = cls(gateway, chain, local, stage, DevelopmentSigner(DEVELOPMENT_KEYS[1]), plain, url=gateway.public_url)
+        shop = cls(
+            gateway,
+            chain,
+            local,
+            stage,
+            DevelopmentSigner(DEVELOPMENT_KEYS[1]),
+            plain,
+            url=gateway.public_url,
+            node_url=node.url,
+        )
         async with gateway.books.write() as conn:
             await accounts.add(conn, factories.account(payout_address=factories.PAYEE))
             await catalog.add_products(conn, [factories.product()])
@@ -162,6 +172,12 @@ class Shop:
         """The object at a path, for the merchant."""
         async with httpx.AsyncClient(base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}) as client:
             return (await client.get(path)).json()
+
+    async def rpc(self, method: str, params: Any) -> Any:
+        """What the node answers to a wallet that passes a call on."""
+        call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        async with httpx.AsyncClient() as client:
+            return (await client.post(self.node_url, json=call)).json()
 
     async def post(self, url: str, body: Any, **headers: str) -> httpx.Response:
         """A post as a script of the page at `url` sends it."""
