@@ -11,9 +11,11 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from playwright.async_api import Page
 
+from chain.keccak import selector
 from chain.local_node import LOCAL_CHAIN_ID
-from chain.primitives import Address, BlockTag, Fees, TransactionRequest
+from chain.primitives import ZERO_ADDRESS, Address, BlockTag, Fees, TransactionRequest
 from chain.signer import DevelopmentSigner
+from chain.words import WORD_BYTES, address_word, bytes_tail, uint_word
 from tests.web.shop import Shop
 
 AXE = (Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
@@ -85,8 +87,14 @@ class BrowserWallet:
     messages: list[str] = field(default_factory=list)
 
     @property
-    def address(self) -> Address:
+    def account(self) -> Address:
+        """Whose key signs and pays for gas."""
         return DevelopmentSigner(self.key).address
+
+    @property
+    def address(self) -> Address:
+        """What it shows to pages."""
+        return self.account
 
     @property
     def prompts(self) -> int:
@@ -146,10 +154,11 @@ class BrowserWallet:
     async def _send(self, transaction: dict[str, Any], nonce: int | None = None) -> str:
         self.sent.append(transaction)
         data = b"\xde\xad\xbe\xef" if self.breaks else bytes.fromhex(transaction["data"][2:])
+        to, data = self.wrapped(Address(transaction["to"].lower()), data)
         request = TransactionRequest(
             chain_id=LOCAL_CHAIN_ID,
-            nonce=await self.shop.chain.nonce(self.address, BlockTag.LATEST) if nonce is None else nonce,
-            to=Address(transaction["to"].lower()),
+            nonce=await self.shop.chain.nonce(self.account, BlockTag.LATEST) if nonce is None else nonce,
+            to=to,
             data=data,
             gas=500_000,
             fees=Fees(max_fee_per_gas=10 * 10**9, max_priority_fee_per_gas=10**9),
@@ -157,6 +166,25 @@ class BrowserWallet:
         signed = DevelopmentSigner(self.key).sign(request)
         await self.shop.chain.send([signed.raw])
         return signed.hash
+
+    def wrapped(self, to: Address, data: bytes) -> tuple[Address, bytes]:
+        """What its own account sends to make a call."""
+        return to, data
+
+
+@dataclass
+class ContractWallet(BrowserWallet):
+    """A smart contract that holds the tokens; its owner's key signs for it (ERC-1271) and calls through it."""
+
+    contract: Address = ZERO_ADDRESS
+
+    @property
+    def address(self) -> Address:
+        return self.contract
+
+    def wrapped(self, to: Address, data: bytes) -> tuple[Address, bytes]:
+        head = address_word(to) + uint_word(0) + uint_word(3 * WORD_BYTES)
+        return self.contract, selector("execute(address,uint256,bytes)") + head + bytes_tail(data)
 
 
 async def equip(page: Page, wallet: BrowserWallet) -> None:
