@@ -44,6 +44,11 @@ async def default_of(conn: Connection, scope: Scope) -> PortalConfiguration | No
     return None if row is None else _configuration(row)
 
 
+async def load(conn: Connection, ids: Sequence[str]) -> dict[str, PortalConfiguration]:
+    """For workers and payers' pages: configurations by id, as a merchant's URL named them."""
+    return {row.id: _configuration(row) for row in await conn.execute(rows.by_id(_T, ids, lock=False))}
+
+
 async def page(
     conn: Connection, request: PageRequest, *, active: bool | None = None, is_default: bool | None = None
 ) -> Page[PortalConfiguration]:

@@ -12,7 +12,7 @@ from chain.errors import ChainError
 from chain.primitives import Hash32
 from gateway.api.endpoint import Api
 from gateway.api.forms import read_form
-from gateway.db import charge_intents, charges, invoices
+from gateway.db import charge_intents, charges, invoices, portal_configurations
 from gateway.db.engine import Connection
 from gateway.db.errors import WriteConflict
 from gateway.domain.charge import Charge
@@ -116,10 +116,24 @@ def _overview(portal: Portal) -> Any:
         view = await _look(portal, visit)
         payer, w = visit.signed_in.session.payer, visit.words
         context = portal_screens.overview(view, payer, w) | {"exit_url": exit_url(portal.api.gateway)}
+        context |= await _sent_by(portal, visit, view)
         script = _script(visit, portal_screens.revocations(view.left_over, w))
         return _page(request, "portal_overview.html", w("portal.title"), visit, context, script=script)
 
     return overview
+
+
+async def _sent_by(portal: Portal, visit: Visit, view: View) -> dict[str, Any]:
+    """How a merchant that has sent its customer here wants to be seen."""
+    session = visit.signed_in.session
+    sent: dict[str, Any] = {"profile": None}
+    if session.payer.customer_id is not None and view.held:
+        sent |= {"merchant": view.held[0].merchant, "brand": rendering.brand(view.held[0].account)}
+    if session.configuration_id is not None:
+        async with portal.api.gateway.books.read() as conn:
+            found = await portal_configurations.load(conn, [session.configuration_id])
+        sent["profile"] = found.get(session.configuration_id)
+    return sent
 
 
 def _script(visit: Visit, revocations: Mapping[str, Any]) -> dict[str, Any]:
