@@ -38,6 +38,9 @@ function on(button, work) {
   button.addEventListener("click", async () => {
     button.disabled = true;
     at("alert").textContent = "";
+    // What happens is said where it was asked for; a moment later, so that screen readers hear it there.
+    (button.closest("#wallets") ?? button).after(at("status"), at("alert"));
+    await pause(50);
     try {
       await work();
     } catch (error) {
