@@ -110,9 +110,7 @@ class Shop:
             address=stage.token, symbol="USDC", permit_name=told.name, permit_version=told.permit_version, **common
         )
         usdt = Token(address=plain, symbol="USDT", **common)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = _free_port()
         gateway = Gateway(
             books=Books.open(database),
             networks={LOCAL_CHAIN_ID: network},
@@ -245,3 +243,10 @@ def _another_token(url: str, contract: Address) -> Address:
     administrator.allow_token(contract, token)
     administrator.close()
     return token
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
