@@ -7,7 +7,7 @@ dies between posting and writing down makes a customer get a mail twice, with th
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ from gateway.domain.webhook import WebhookEndpoint
 from gateway.failpoints import Failpoint, failpoint
 from gateway.letters.language import language
 from gateway.letters.mail import compose
-from gateway.letters.page import Facts, brand_of
+from gateway.letters.page import Brand, Facts, brand_of
 from gateway.services import payments_shown, sign_in
 from gateway.services.gateway import Gateway
 from gateway.services.ports import Letter, MailPort, Posted, Verdict
@@ -170,7 +170,7 @@ def _facts(gateway: Gateway, mail: Mail, merchant: Account, desk: _Desk) -> Fact
     return Facts(
         mail=mail,
         language=language(wished or merchant.settings.locale),
-        brand=brand_of(merchant),
+        brand=_looks(gateway, merchant),
         event=None if record is None else record.type,
         about=about,
         names=desk.names,
@@ -179,6 +179,13 @@ def _facts(gateway: Gateway, mail: Mail, merchant: Account, desk: _Desk) -> Fact
         else None,
         details={} if url is None else {"url": url},
     )
+
+
+def _looks(gateway: Gateway, merchant: Account) -> Brand:
+    """The merchant's looks; where it names no page to cancel on, the portal is one (ST-72)."""
+    brand = brand_of(merchant)
+    portal = f"{gateway.public_url}{sign_in.AUTH_PATH}" if gateway.public_url else None
+    return brand if brand.cancel_url is not None else replace(brand, cancel_url=portal)
 
 
 def _noted(mail: Mail, letter: Letter, answer: Posted, now: datetime) -> Mail:
