@@ -182,7 +182,9 @@ async def _detail(
     permission = view.permission_of(s.id)
     context = portal_screens.detail(view, held, w) | {
         "problem": problem,
-        "invoices": portal_screens.invoices(bills, paid, w) if features.invoice_history else None,
+        "invoices": portal_screens.invoices(bills, paid, portal.api.gateway.networks, w)
+        if features.invoice_history
+        else None,
         "may": {
             "cancel": features.cancel.enabled and not held.is_over and not s.cancel_at_period_end,
             "keep": features.cancel.enabled and not held.is_over and s.cancel_at_period_end,

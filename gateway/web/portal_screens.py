@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from chain.checksum import checksum
-from chain.primitives import Address, PeriodUnit
+from chain.primitives import PeriodUnit
 from gateway.domain.charge import Charge
 from gateway.domain.forecast import UNLIMITED, Forecast
 from gateway.domain.invoice import Invoice
@@ -13,6 +12,7 @@ from gateway.domain.portal import PayerScope
 from gateway.domain.subscription import Status, Subscription
 from gateway.services.gateway import Network
 from gateway.services.portal_view import Held, Permission, View
+from gateway.web import screens
 from gateway.web.words import Words
 
 NEAR: Final = 2
@@ -23,16 +23,10 @@ _BAD: Final = frozenset({Status.PAST_DUE, Status.UNPAID, Status.INCOMPLETE})
 _CURRENT: Final = frozenset({Status.ACTIVE, Status.TRIALING, Status.PAST_DUE})
 
 
-def short(account: Address) -> str:
-    """An address as people compare it: its beginning and its end."""
-    shown = checksum(account)
-    return f"{shown[:8]}…{shown[-6:]}"
-
-
 def who(payer: PayerScope, view: View, w: Words) -> str:
     """Who is signed in, in words that they recognise."""
     if payer.wallet is not None:
-        return short(payer.wallet)
+        return screens.short(payer.wallet)
     if payer.email is not None:
         return payer.email
     customer = view.held[0].customer if view.held else None
@@ -102,7 +96,9 @@ def detail(view: View, held: Held, w: Words) -> dict[str, Any]:
         rows.append((w("portal.term.price"), price(held, w)))
         rows += _next(held, w)
     if mandate is not None and token is not None and network is not None:
-        paid_by = w("portal.wallet", address=short(mandate.terms.payer), symbol=token.symbol, chain=network.name)
+        paid_by = w(
+            "portal.wallet", address=screens.short(mandate.terms.payer), symbol=token.symbol, chain=network.name
+        )
         rows.append((w("portal.term.wallet"), paid_by))
         rows += _means(held, token, w)
     permission = view.permission_of(s.id)
@@ -171,7 +167,7 @@ def permitted(permission: Permission, w: Words) -> dict[str, Any]:
     """What a wallet permits in words, with the key of the button that takes it back."""
     token, network = permission.token, permission.network
     mandate = permission.mandate
-    address = short(permission.purse[2])
+    address = screens.short(permission.purse[2])
     common = {"symbol": token.symbol, "chain": network.name, "address": address}
     if mandate is None:
         text = w("portal.left.allowance", amount=w.tokens(permission.allowance or 0, token), **common)
@@ -206,24 +202,15 @@ def revocations(permissions: Sequence[Permission], w: Words) -> dict[str, Any]:
     return {
         key_of(permission): {
             "payer": permission.purse[2],
-            "chain": chain_facts(permission.network, w),
+            "chain": screens.chain_facts(permission.network, w)
+            | {"switching": w("js.switching", chain=permission.network.name)},
             "calls": [{"type": call.type, "to": call.to, "data": call.data} for call in permission.calls],
             "t": {
                 "mining": w("portal.js.mining", chain=permission.network.name),
-                "account": w("portal.js.account", address=short(permission.purse[2])),
+                "account": w("portal.js.account", address=screens.short(permission.purse[2])),
             },
         }
         for permission in permissions
-    }
-
-
-def chain_facts(network: Network, w: Words) -> dict[str, Any]:
-    """What the script needs to bring a wallet to a chain."""
-    return {
-        "id": hex(network.chain_id),
-        "unknown": w("js.no_chain", chain=network.name, id=network.chain_id),
-        "wrong": w("js.wrong_chain", chain=network.name),
-        "switching": w("js.switching", chain=network.name),
     }
 
 
@@ -235,8 +222,10 @@ def script_texts(w: Words) -> dict[str, str]:
     return texts | {"rejected": w("portal.js.rejected"), "browser": w("wallet.browser")}
 
 
-def invoices(found: Sequence[Invoice], paid: Mapping[str, Charge], w: Words) -> list[dict[str, Any]]:
-    """Invoices, newest first, with their documents and transactions."""
+def invoices(
+    found: Sequence[Invoice], paid: Mapping[str, Charge], networks: Mapping[int, Network], w: Words
+) -> list[dict[str, Any]]:
+    """Invoices, newest first, with their documents, and their transactions where the chain's explorer shows them."""
     shown = []
     for invoice in found:
         charge = paid.get(invoice.id)
@@ -249,6 +238,15 @@ def invoices(found: Sequence[Invoice], paid: Mapping[str, Charge], w: Words) -> 
                 "status": w(f"portal.invoice.{invoice.status.value}"),
                 "pdf": f"/i/{invoice.id}/{invoice.access_token}/pdf" if is_given else None,
                 "transaction": None if charge is None else charge.transaction_hash,
+                "explorer": None if charge is None else _explored(charge, networks.get(charge.chain_id)),
             }
         )
     return shown
+
+
+def _explored(charge: Charge, network: Network | None) -> str | None:
+    """Where people look a transaction up."""
+    if charge.transaction_hash is None or network is None:
+        return None
+    shown = screens.transaction(charge.transaction_hash, network.explorer_url)
+    return shown.url if isinstance(shown, screens.Linked) else None

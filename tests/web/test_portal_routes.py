@@ -17,10 +17,12 @@ from gateway.db import sign_in as sign_in_rows
 from gateway.db.engine import Books
 from gateway.domain import portal
 from gateway.domain.catalog import Scope
+from gateway.domain.charge import Status as ChargeStatus
 from gateway.domain.portal_configuration import CancelFeature, CancelMode, Features, PlanFeature, PortalConfiguration
 from gateway.domain.subscription import Status
 from gateway.log import Redactor
 from gateway.services import sign_in
+from gateway.services.gateway import Network
 from gateway.web import pages
 from gateway.web.portal_session import TRIES_MAX
 from tests import factories as f
@@ -41,6 +43,7 @@ class Window:
 
     house: House
     open: Callable[[str], httpx.AsyncClient]
+    networks: dict[int, Network]
 
     async def signed_in(self, key: bytes = KEY, host: str = "10.0.0.1") -> httpx.AsyncClient:
         client = self.open(host)
@@ -50,6 +53,10 @@ class Window:
         answer = await client.post("/customer/auth/wallet", json={"message": asked, "signature": signature})
         assert answer.status_code == 200, answer.text
         return client
+
+    def explore(self, network: Network) -> None:
+        """The operator names an explorer."""
+        self.networks[network.chain_id] = network
 
     async def status(self) -> Status:
         async with self.house.gateway.books.read() as conn:
@@ -76,7 +83,8 @@ async def act(client: httpx.AsyncClient, step: str, fields: Mapping[str, str] | 
 @pytest.fixture
 async def window(sqlite_books: Books) -> AsyncIterator[Window]:
     house = await House.build(sqlite_books, mail=POLICY)
-    house.gateway = replace(house.gateway, public_url="https://pay.example")
+    networks = dict(house.gateway.networks)
+    house.gateway = replace(house.gateway, public_url="https://pay.example", networks=networks)
     async with house.gateway.books.write() as conn:
         await keep(
             conn,
@@ -111,7 +119,7 @@ async def window(sqlite_books: Books) -> AsyncIterator[Window]:
         opened.append(httpx.AsyncClient(transport=transport, base_url="https://pay.example", headers=HERE))
         return opened[-1]
 
-    yield Window(house, open_one)
+    yield Window(house, open_one, networks)
     for client in opened:
         await client.aclose()
 
@@ -344,6 +352,42 @@ async def test_SX_19_a_link_shows_what_was_bought_of_every_merchant(window: Wind
     page = (await client.get("/customer")).text
     assert "Almanac" in page
     assert "Bob&#39;s Bulletin" in page
+
+
+async def test_a_payment_leads_to_where_its_transaction_can_be_looked_up(window: Window) -> None:
+    house = window.house
+    mined = f.some_hash("mined")
+    person = {"customer_id": "cus_1", "subscription_id": "sub_1"}
+    async with house.gateway.books.write() as conn:
+        await keep(
+            conn,
+            f.invoice(id="in_1", charge_intent_id="ci_1", access_token="t" * 20, **person),
+            f.charge_intent(
+                id="ci_1",
+                invoice_id="in_1",
+                mandate_id="mandate_1",
+                payment_method_id="pm_1",
+                latest_charge_id="ch_1",
+                **person,
+            ),
+            f.charge(
+                id="ch_1",
+                status=ChargeStatus.SUCCEEDED,
+                charge_intent_id="ci_1",
+                invoice_id="in_1",
+                payment_method_id="pm_1",
+                transaction_hash=mined,
+                **person,
+            ),
+        )
+    client = await window.signed_in()
+    page = (await client.get(SUBSCRIPTION)).text
+    assert f"{mined}</a>" not in page
+    assert mined in page
+    assert f'href="/i/in_1/{"t" * 20}/pdf"' in page
+    network = house.gateway.networks[f.CHAIN_ID]
+    window.explore(replace(network, explorer_url="https://scan.example/"))
+    assert f'<a href="https://scan.example/tx/{mined}">{mined}</a>' in (await client.get(SUBSCRIPTION)).text
 
 
 def test_logs_do_not_keep_the_secrets_of_links() -> None:
