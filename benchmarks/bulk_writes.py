@@ -170,7 +170,7 @@ async def compare(books: Books, title: str, forms: dict[str, Form], rows: Sequen
 async def main(count: int, rounds: int) -> None:
     """Measure both databases."""
     with TemporaryDirectory() as folder:
-        url = f"sqlite+aiosqlite:///{Path(folder)}/dues.db"
+        url = f"sqlite:///{Path(folder)}/dues.db"
         await migrate.upgrade(url)
         await measured(url, "sqlite", count, rounds)
     async with servers.postgres() as url:

@@ -91,7 +91,7 @@ async def measured(url: str, kind: str, sizes: list[int]) -> None:
 async def main(sizes: list[int]) -> None:
     """Measure both databases."""
     with TemporaryDirectory() as folder:
-        url = f"sqlite+aiosqlite:///{Path(folder)}/dues.db"
+        url = f"sqlite:///{Path(folder)}/dues.db"
         await migrate.upgrade(url)
         await measured(url, "sqlite", sizes)
     async with servers.postgres() as url:

@@ -248,7 +248,7 @@ async def main(count: int, databases: list[str]) -> list[Figures]:
     for name in databases:
         with tempfile.TemporaryDirectory() as folder:
             if name == "sqlite":
-                measured.append(await measure("SQLite", f"sqlite+aiosqlite:///{folder}/books.db", count))
+                measured.append(await measure("SQLite", f"sqlite:///{folder}/books.db", count))
             else:
                 async with servers.postgres() as url:
                     measured.append(await measure("PostgreSQL", url, count))

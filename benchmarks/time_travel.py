@@ -154,7 +154,7 @@ def told(f: Figures) -> str:
 async def main(count: int, months: int, apart: timedelta) -> None:
     """Measure on SQLite."""
     with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite+aiosqlite:///{folder}/books.db"
+        url = f"sqlite:///{folder}/books.db"
         print(told(await measure("SQLite", url, count=count, months=months, apart=apart)), flush=True)
 
 

@@ -155,7 +155,7 @@ def configure(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("arq", "sqlalchemy", "aiosqlite", "asyncio", "alembic", "web3", "urllib3"):
+    for noisy in ("arq", "sqlalchemy", "asyncio", "alembic", "web3", "urllib3"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 

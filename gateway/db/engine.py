@@ -11,11 +11,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Final, Self
 
 from sqlalchemy import event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from gateway.db import failures, migrate
+from gateway.db import failures, migrate, sqlite_driver
 from gateway.db.errors import BooksUnavailable, SchemaOutdated
 
 Connection = AsyncConnection
@@ -60,18 +60,18 @@ class Books:
 
     @classmethod
     def open(cls, url: str, *, lock_timeout_ms: int = LOCK_TIMEOUT_MS) -> Self:
-        """Make the books of `sqlite+aiosqlite:///path` or `postgresql+asyncpg://…`; connects when first used.
+        """Make the books of `sqlite:///path` or `postgresql+asyncpg://…`; connects when first used.
 
         Raises:
             BooksUnavailable: the URL is neither.
         """
         try:
-            parsed = make_url(url)
+            parsed = sqlite_driver.url_of(url)
         except ArgumentError as error:
             raise BooksUnavailable(
-                "The database URL is not one. Expected sqlite+aiosqlite:///path or postgresql+asyncpg://user@host/name."
+                "The database URL is not one. Expected sqlite:///path or postgresql+asyncpg://user@host/name."
             ) from error
-        if parsed.drivername == "sqlite+aiosqlite" and parsed.database not in {None, "", ":memory:"}:
+        if parsed.drivername == sqlite_driver.DRIVER and parsed.database not in {None, "", ":memory:"}:
             writer, reader = (_sqlite(parsed, lock_timeout_ms, readonly=readonly) for readonly in (False, True))
             return cls(parsed, writer, reader)
         if parsed.drivername == "postgresql+asyncpg":
@@ -79,7 +79,7 @@ class Books:
             return cls(parsed, engine, engine)
         raise BooksUnavailable(
             f"Cannot open {parsed.render_as_string(hide_password=True)}. "
-            "Expected sqlite+aiosqlite:///path (a file) or postgresql+asyncpg://user@host/name."
+            "Expected sqlite:///path (a file) or postgresql+asyncpg://user@host/name."
         )
 
     async def check(self) -> None:
@@ -142,9 +142,6 @@ class Books:
             except OSError as error:
                 where = self._url.render_as_string(hide_password=True)
                 raise BooksUnavailable(f"Cannot reach {where}: {error}") from error
-            except SQLAlchemyError:
-                await failures.driver_thread_ended()
-                raise
             yield conn
 
     @contextmanager
@@ -186,12 +183,12 @@ def _sqlite(url: URL, lock_timeout_ms: int, *, readonly: bool) -> AsyncEngine:
         cursor = connection.cursor()
         for pragma in _SQLITE_PRAGMAS:
             cursor.execute(pragma)
-        if readonly:
-            cursor.execute("PRAGMA query_only = ON")
+        # A writer waits before it begins, without holding up the loop; from then on nothing can be in its way.
+        cursor.execute("PRAGMA query_only = ON" if readonly else "PRAGMA busy_timeout = 0")
         cursor.close()
 
     def begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN" if readonly else sqlite_driver.BEGIN_WRITING)
 
     event.listen(engine.sync_engine, "connect", prepare)
     event.listen(engine.sync_engine, "begin", begin)

@@ -1,6 +1,5 @@
 """The one place that reads the drivers' errors: each becomes a class of `gateway.db.errors`."""
 
-import asyncio
 import re
 from typing import Any, Final
 
@@ -23,8 +22,6 @@ _SQLITE_UNAVAILABLE: Final = re.compile(
     r"unable to open|disk I/O|not a database|readonly database|database or disk is full"
 )
 
-_THREAD_END_SECONDS: Final = 0.05
-
 
 def translated(error: Exception, url: URL) -> BooksError | None:
     """Return our error for a driver's; None when it is a defect of the code."""
@@ -42,14 +39,6 @@ def translated(error: Exception, url: URL) -> BooksError | None:
     if error.connection_invalidated or _UNAVAILABLE_STATES.fullmatch(state) or _SQLITE_UNAVAILABLE.search(text):
         return BooksUnavailable(f"Cannot use {where}: {text}")
     return None
-
-
-async def driver_thread_ended() -> None:
-    """Wait for aiosqlite's thread of a file that could not be opened.
-
-    The driver does not wait for it; a loop that closes meanwhile gets its traceback printed over our error.
-    """
-    await asyncio.sleep(_THREAD_END_SECONDS)
 
 
 def _constraint(error: Any) -> str:

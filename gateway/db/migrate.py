@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from gateway.db import failures
+from gateway.db import failures, sqlite_driver
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
 _LOCK: Final = 0x64756573
@@ -47,12 +47,11 @@ async def current(url: str) -> str | None:
 
 @asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[AsyncConnection]:
-    engine = create_async_engine(url, poolclass=NullPool)
+    engine = create_async_engine(sqlite_driver.url_of(url), poolclass=NullPool)
     try:
         async with engine.connect() as conn:
             yield conn
     except (SQLAlchemyError, OSError) as error:
-        await failures.driver_thread_ended()
         ours = failures.translated(error, engine.url)
         if ours is None:
             raise
@@ -79,8 +78,10 @@ def _upgrade(conn: Connection, revision: str) -> None:
     if conn.dialect.name == "postgresql":
         conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     else:
+        # Stays with the file. Who opens the books later finds it so, and need not have the file to itself to say it.
+        conn.exec_driver_sql("PRAGMA journal_mode = WAL")
         # The driver would begin only at the first row written; tables must come all or not at all.
-        conn.exec_driver_sql("BEGIN IMMEDIATE")
+        conn.exec_driver_sql(sqlite_driver.BEGIN_WRITING)
     config = _config()
     config.attributes["connection"] = conn
     command.upgrade(config, revision)

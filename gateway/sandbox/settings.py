@@ -72,7 +72,7 @@ class Deployed:
 def write(folder: Folder, ports: Ports, deployed: Deployed) -> Path:
     """Write the file, readable by its owner only, and return its path."""
     values: dict[str, str | int] = {
-        "database_url": f"sqlite+aiosqlite:///{folder.database}",
+        "database_url": f"sqlite:///{folder.database}",
         "outbox": str(folder.outbox),
         "redis_url": f"redis://{HOST}:{ports.redis}/0",
         "public_url": f"http://{HOST}:{ports.api}",

@@ -83,7 +83,7 @@ async def test_every_route_of_v1_asks_for_a_key(small_desk: Desk) -> None:
 
 async def test_keys_are_stored_as_digests_only(small_desk: Desk, sqlite_url: str) -> None:
     await small_desk.made("/v1/customers")
-    path = sqlite_url.removeprefix("sqlite+aiosqlite:///")
+    path = sqlite_url.removeprefix("sqlite:///")
     stored = b""
     for suffix in ("", "-wal"):
         with open(path + suffix, "rb") as file:  # noqa: ASYNC230, PTH123 - a few hundred kilobytes, once

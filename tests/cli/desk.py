@@ -20,7 +20,7 @@ from gateway.cli.app import main
 
 PASSWORD = "correct horse battery staple"
 SETTINGS = """
-database_url = "sqlite+aiosqlite:///dues.db"
+database_url = "sqlite:///dues.db"
 redis_url = "redis://127.0.0.1:1/0"
 public_url = "http://127.0.0.1:8321"
 pepper = "0123456789abcdef0123456789abcdef"

@@ -46,7 +46,7 @@ def write(desk: Desk, work: Work) -> None:
     """Change the books of the folder."""
 
     async def run() -> None:
-        books = Books.open(f"sqlite+aiosqlite:///{desk.folder / 'dues.db'}")
+        books = Books.open(f"sqlite:///{desk.folder / 'dues.db'}")
         try:
             async with books.write() as conn:
                 await work(conn)

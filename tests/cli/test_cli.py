@@ -14,7 +14,7 @@ from gateway.domain.api_key import is_well_formed
 
 HELP_SECONDS_MAX = 0.3
 SETTINGS = """
-database_url = "sqlite+aiosqlite:///{folder}/dues.db"
+database_url = "sqlite:///{folder}/dues.db"
 redis_url = "redis://127.0.0.1:1/0"
 public_url = "http://127.0.0.1:8321"
 pepper = "0123456789abcdef0123456789abcdef"

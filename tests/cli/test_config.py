@@ -5,13 +5,13 @@ import pytest
 from gateway.config import Config, ConfigInvalid, load
 
 MINIMAL = {
-    "DUES_DATABASE_URL": "sqlite+aiosqlite:///x.db",
+    "DUES_DATABASE_URL": "sqlite:///x.db",
     "DUES_REDIS_URL": "redis://127.0.0.1:6379/0",
     "DUES_PUBLIC_URL": "http://127.0.0.1:8321",
     "DUES_PEPPER": "p" * 40,
 }
 FILE = """
-database_url = "sqlite+aiosqlite:///x.db"
+database_url = "sqlite:///x.db"
 redis_url = "redis://127.0.0.1:6379/0"
 public_url = "http://127.0.0.1:8321"
 pepper = "0123456789abcdef"

@@ -182,7 +182,7 @@ def test_what_the_owner_has_not_allowed_is_found_at_the_start(
 
     async def found() -> Facts:
         config = load(desk.folder / "dues.toml", {})
-        url = Secret(f"sqlite+aiosqlite:///{desk.folder}/dues.db")
+        url = Secret(f"sqlite:///{desk.folder}/dues.db")
         async with opened(msgspec.structs.replace(config, database_url=url), with_signers=True) as house:
             return await facts_of(house)
 

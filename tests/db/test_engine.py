@@ -228,8 +228,8 @@ def _plain_accounts(count: int) -> list[dict[str, object]]:
     "url",
     [
         "mysql+aiomysql://host/name",
-        "sqlite+aiosqlite://",
-        "sqlite+aiosqlite:///:memory:",
+        "sqlite://",
+        "sqlite:///:memory:",
         "postgresql://host/name",
         "not a url",
     ],
@@ -250,7 +250,7 @@ async def _checked(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "sqlite+aiosqlite:////no/such/folder/dues.db",
+        "sqlite:////no/such/folder/dues.db",
         "postgresql+asyncpg://dues:top-secret@127.0.0.1:1/dues",
     ],
 )
@@ -265,7 +265,7 @@ async def test_a_database_that_cannot_be_opened_is_told_without_its_password(url
 async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     (tmp_path / "dues.db").write_bytes(b"these are not the books you are looking for" * 100)
     with pytest.raises(BooksUnavailable, match="not a database"):
-        await _checked(f"sqlite+aiosqlite:///{tmp_path}/dues.db")
+        await _checked(f"sqlite:///{tmp_path}/dues.db")
 
 
 async def test_a_database_that_went_away_is_unavailable_and_used_again_when_it_is_back(postgres_books: Books) -> None:

@@ -38,7 +38,7 @@ _POSTGRES_COLUMNS = """
 def empty_url(books_url: str, tmp_path: Path) -> str:
     """A database without tables, of the kind that `books_url` is."""
     if books_url.startswith("sqlite"):
-        return f"sqlite+aiosqlite:///{tmp_path}/empty.db"
+        return f"sqlite:///{tmp_path}/empty.db"
 
     def clear(conn: Connection) -> None:
         conn.execute(text("DROP SCHEMA public CASCADE"))

@@ -10,7 +10,7 @@ TABLE_ROWS_A_RENEWAL_MIN = 8
 
 
 async def test_the_renewal_benchmark_renews_everything_and_prints_ratios(tmp_path: Path) -> None:
-    figures = await measure("SQLite", f"sqlite+aiosqlite:///{tmp_path}/books.db", RENEWALS)
+    figures = await measure("SQLite", f"sqlite:///{tmp_path}/books.db", RENEWALS)
     assert figures.renewals == RENEWALS
     assert figures.renewals_per_second > 0
     assert figures.rows >= RENEWALS * TABLE_ROWS_A_RENEWAL_MIN
@@ -21,7 +21,7 @@ async def test_the_renewal_benchmark_renews_everything_and_prints_ratios(tmp_pat
 
 
 async def test_the_time_travel_benchmark_pays_every_period_on_the_way(tmp_path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path}/books.db"
+    url = f"sqlite:///{tmp_path}/books.db"
     figures = await time_travel.measure("SQLite", url, count=4, months=2)
     assert figures.renewals == 8
     assert "4 subscriptions over 2 months" in time_travel.told(figures)

@@ -58,7 +58,7 @@ def town(
 ) -> Iterator[Town]:
     folder = tmp_path_factory.mktemp("town")
     shutil.copyfile(sqlite_template, folder / "dues.db")
-    database, redis = f"sqlite+aiosqlite:///{folder / 'dues.db'}", f"redis://127.0.0.1:{redis_port}/3"
+    database, redis = f"sqlite:///{folder / 'dues.db'}", f"redis://127.0.0.1:{redis_port}/3"
     forks = ForkServer()
     built = runner.run(Town.build(node, forks, folder, database=database, redis=redis))
     yield built

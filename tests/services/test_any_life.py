@@ -105,7 +105,7 @@ class AnyLife(RuleBasedStateMachine):
     @initialize(months=MONTHS, trial=SELDOM)
     def open_the_books(self, months: int, *, trial: bool) -> None:
         shutil.copyfile(self.template, self.folder / "dues.db")
-        self.books = Books.open(f"sqlite+aiosqlite:///{self.folder}/dues.db")
+        self.books = Books.open(f"sqlite:///{self.folder}/dues.db")
         self.house = self.run(House.build(self.books))
         self._subscribe(months, 40, trial=trial, signs=True)
         self.run(self.house.pump())

@@ -31,7 +31,7 @@ async def test_a_restored_backup_catches_up_from_the_chain_and_charges_nobody_tw
         await house.renew(subscriptions[0])
     collected = house.charged()
     assert len(collected) == 9
-    restored = Books.open(f"sqlite+aiosqlite:///{tmp_path / 'backup.db'}")
+    restored = Books.open(f"sqlite:///{tmp_path / 'backup.db'}")
     house.gateway = replace(house.gateway, books=restored)
     await submission.open_lane(house.gateway, house.chain, house.operator)
     try:

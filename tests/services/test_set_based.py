@@ -73,7 +73,7 @@ async def test_eight_times_as_many_in_one_batch_cost_no_more_statements(
     sqlite_books: Books, sqlite_template: Path, tmp_path: Path
 ) -> None:
     other = shutil.copy(sqlite_template, tmp_path / "other.db")
-    others = Books.open(f"sqlite+aiosqlite:///{other}")
+    others = Books.open(f"sqlite:///{other}")
     few, crowd_of_few = await _house_with(sqlite_books, 50)
     many, crowd_of_many = await _house_with(others, 400)
     cost_of_few, cost_of_many = await _renew_all(few, crowd_of_few), await _renew_all(many, crowd_of_many)

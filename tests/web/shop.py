@@ -92,7 +92,7 @@ class Shop:
         chain, local = Line([node.url], chain_id=LOCAL_CHAIN_ID), DevelopmentChain(node.url)
         stage = await asyncio.to_thread(set_stage, node.url, chain)
         plain = await asyncio.to_thread(_another_token, node.url, stage.contract)
-        database = f"sqlite+aiosqlite:///{folder}/shop.db"
+        database = f"sqlite:///{folder}/shop.db"
         await migrate.upgrade(database)
         told = await erc20.token_description(chain, stage.token)
         network = Network(

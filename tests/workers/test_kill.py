@@ -101,7 +101,7 @@ def sqlite_town(  # noqa: PLR0917  (fixtures)
 ) -> Iterator[Town]:
     folder = tmp_path_factory.mktemp("sqlite_town")
     shutil.copyfile(sqlite_template, folder / "dues.db")
-    database = f"sqlite+aiosqlite:///{folder / 'dues.db'}"
+    database = f"sqlite:///{folder / 'dues.db'}"
     yield from town_at(runner, node, forks, folder, database=database, redis=f"redis://127.0.0.1:{redis_port}/1")
 
 
