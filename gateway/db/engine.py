@@ -78,7 +78,7 @@ class Books:
             engine = _postgresql(parsed, lock_timeout_ms)
             return cls(parsed, engine, engine)
         raise BooksUnavailable(
-            f"Cannot open {parsed.render_as_string(hide_password=True)}. "
+            f"Cannot open {sqlite_driver.shown(parsed)}. "
             "Expected sqlite:///path (a file) or postgresql+asyncpg://user@host/name."
         )
 
@@ -140,7 +140,7 @@ class Books:
             try:
                 conn = await stack.enter_async_context(engine.connect())
             except OSError as error:
-                where = self._url.render_as_string(hide_password=True)
+                where = sqlite_driver.shown(self._url)
                 raise BooksUnavailable(f"Cannot reach {where}: {error}") from error
             yield conn
 

@@ -8,7 +8,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from gateway.db import schema
+from gateway.db import schema, sqlite_driver
 from gateway.db.errors import BooksError, BooksUnavailable, ConstraintBroken, WriteConflict
 
 _CONFLICT_STATES: Final = frozenset({"40001", "40P01", "55P03"})
@@ -25,7 +25,7 @@ _SQLITE_UNAVAILABLE: Final = re.compile(
 
 def translated(error: Exception, url: URL) -> BooksError | None:
     """Return our error for a driver's; None when it is a defect of the code."""
-    where = url.render_as_string(hide_password=True)
+    where = sqlite_driver.shown(url)
     if isinstance(error, IntegrityError):
         return ConstraintBroken(str(error.orig), _constraint(error.orig))
     if isinstance(error, OSError | PoolTimeout):

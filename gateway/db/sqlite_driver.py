@@ -134,6 +134,11 @@ def url_of(text: str) -> URL:
     return url.set(drivername=DRIVER) if url.drivername in _NAMES else url
 
 
+def shown(url: URL) -> str:
+    """A database's URL as configurations write it, without its password."""
+    return (url.set(drivername="sqlite") if url.drivername == DRIVER else url).render_as_string(hide_password=True)
+
+
 registry.register(DRIVER.replace("+", "."), __name__, Dialect.__name__)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from gateway.db import migrate, schema
+from gateway.db import migrate, schema, sqlite_driver
 from gateway.db.engine import Books
 from gateway.db.errors import SchemaOutdated
 from tests.fixtures.postgres import aside
@@ -49,7 +49,7 @@ def empty_url(books_url: str, tmp_path: Path) -> str:
 
 
 async def _run(url: str, work: Callable[[Connection], Any]) -> Any:
-    engine = create_async_engine(url, poolclass=NullPool)
+    engine = create_async_engine(sqlite_driver.url_of(url), poolclass=NullPool)
     try:
         async with engine.begin() as conn:
             return await conn.run_sync(work)
