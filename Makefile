@@ -14,6 +14,7 @@ WORKERS ?= 2
 CONTRACTS ?= quick
 SOAK ?= 36x100
 SEEDS ?= 50
+KILLS ?= 10000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -144,6 +145,10 @@ triggers: $(FULL) ## every event that `dues trigger` can make, one after another
 .PHONY: faults
 faults: $(FULL) ## more of what can go wrong: bad weather on the RPC by SEEDS=50 seeds (half an hour)
 	@DUES_FAULT_SEEDS=$(SEEDS) $(BIN)/pytest -s $(ARGS) tests/faults
+
+.PHONY: kills
+kills: $(FULL) ## kill -9 at every failpoint and ordered pair of them, KILLS=10000 times on both databases; ARGS='--seed 7'
+	@$(BIN)/python -m tests.faults.kills --kills $(KILLS) $(ARGS)
 
 .PHONY: bench
 bench: $(FULL) ## renewals per second beside the raw limits of this machine

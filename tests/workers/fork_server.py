@@ -1,7 +1,8 @@
 """Lives of a worker process, forked from one that has imported everything: a start costs milliseconds, not seconds.
 
 `python -m tests.workers.fork_server` reads one JSON order per line and answers each with one line:
-`{"do": "start", "config": path, "log": path, "failpoint": name or ""}` → `{"pid": …}`;
+`{"do": "start", "config": path, "log": path, "failpoint": name or "", "marches": bool}` → `{"pid": …}`; a life that
+marches ends by itself (see `tests.workers.march`);
 `{"do": "wait", "pid": …, "seconds": …}` → `{"status": …}`: exit status, negative for a signal, null while it lives.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 from gateway import composition, failpoints, log
 from gateway import config as settings
 from gateway.services import submission, webhooks
+from tests.workers.march import march
 from workers.run import run
 
 SHORT_LEASE = timedelta(seconds=1)
@@ -33,12 +35,12 @@ def _live(order: dict[str, Any]) -> None:
     out = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for stream in (1, 2):
         os.dup2(out, stream)
-    submission.LEASE = webhooks.LEASE = SHORT_LEASE  # type: ignore[misc]
+    submission.LEASE = webhooks.LEASE = SHORT_LEASE / 5 if order["marches"] else SHORT_LEASE  # type: ignore[misc]
     if order["failpoint"]:
         failpoints.arm_from(order["failpoint"])
     config = settings.load(Path(order["config"]), {})
-    log.configure(form="human", level="info", secrets=config.secrets())
-    asyncio.run(_work(config))
+    log.configure(form="human", level="warning" if order["marches"] else "info", secrets=config.secrets())
+    asyncio.run(march(config) if order["marches"] else _work(config))
 
 
 def _start(order: dict[str, Any]) -> dict[str, Any]:

@@ -19,9 +19,9 @@ class ForkServer:
             text=True,
         )
 
-    async def start(self, config: Path, log: Path, failpoint: str = "") -> int:
-        """Begin a life, and return its process id."""
-        answer = await self._order(do="start", config=str(config), log=str(log), failpoint=failpoint)
+    async def start(self, config: Path, log: Path, failpoint: str = "", *, marches: bool = False) -> int:
+        """Begin a life, and return its process id; one that marches ends when nothing is left to do."""
+        answer = await self._order(do="start", config=str(config), log=str(log), failpoint=failpoint, marches=marches)
         return int(answer["pid"])
 
     async def wait(self, pid: int, seconds: float) -> int | None:

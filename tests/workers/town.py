@@ -196,6 +196,16 @@ class Town:
             await self.forks.wait(pid, 5)
         assert status == -signal.SIGKILL, f"{failpoint} was not reached (status {status}): {self.log_tail()}"
 
+    async def march(self, failpoint: str = "") -> bool:
+        """Let a life march to its end; whether it was killed on the way."""
+        pid = await self.forks.start(self.config, self.folder / "worker.log", failpoint, marches=True)
+        status = await self.forks.wait(pid, PATIENCE_SECONDS)
+        if status is None:
+            os.kill(pid, signal.SIGKILL)
+            await self.forks.wait(pid, 5)
+        assert status in {0, -signal.SIGKILL}, f"a life ended with {status} ({failpoint}): {self.log_tail()}"
+        return status != 0
+
     async def recover(self, config: Path | None = None, *, lives: int = 1) -> None:
         """Let workers live until the clock has arrived and everybody was told, then end them politely."""
         begun = self._begun()
