@@ -134,6 +134,7 @@ async def a_town(forks: ForkServer, database: str, folder: Path) -> AsyncIterato
 
 async def kill(forks: ForkServer, database: str, deaths: Iterator[Deaths], kills: int, tally: Tally) -> None:
     """Live months until so many kills were counted, or a promise was broken; in towns of `MONTHS_OF_A_TOWN` each."""
+    began = time.monotonic()
     while tally.kills < kills and not tally.broken:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -142,6 +143,7 @@ async def kill(forks: ForkServer, database: str, deaths: Iterator[Deaths], kills
                     await live_a_month(town, month, tally)
                     if tally.kills >= kills or tally.broken:
                         break
+        print(f"  so far {tally.told(database, time.monotonic() - began)}", file=sys.stderr, flush=True)
 
 
 @asynccontextmanager
