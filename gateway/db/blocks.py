@@ -78,10 +78,18 @@ async def recent(conn: Connection, chain_id: int, from_number: int) -> dict[int,
     return {row.number: row.hash for row in await conn.execute(query)}
 
 
-async def append(conn: Connection, chain_id: int, headers: Sequence[Header], logs: Sequence[ContractEvent]) -> None:
+async def append(
+    conn: Connection,
+    chain_id: int,
+    headers: Sequence[Header],
+    logs: Sequence[ContractEvent],
+    *,
+    final_number: int | None = None,
+) -> None:
     """Take blocks in, with their events; the cursor stands on the last of them.
 
-    `headers` ascend and may leave blocks out that are final anyway; events of those are taken all the same.
+    `headers` ascend and may leave blocks out that are final anyway; events of those are taken all the same. Up to
+    `final_number` everything is final now; the caller holds the cursor's lock and knows that it does not go back.
 
     Raises:
         ConstraintBroken: a block or an event was taken in before.
@@ -92,9 +100,13 @@ async def append(conn: Connection, chain_id: int, headers: Sequence[Header], log
     await bulk.insert(conn, _BLOCKS, [_block_row(chain_id, header) for header in headers])
     await bulk.insert(conn, _LOGS, [_log_row(chain_id, event) for event in logs])
     moved = update(_CURSORS).where(_CURSORS.c.chain_id == chain_id)
-    stood = await conn.execute(moved.values(head_number=head.number, head_hash=head.hash))
+    stands: dict[str, Any] = {"head_number": head.number, "head_hash": head.hash}
+    if final_number is not None:
+        stands["final_number"] = final_number
+    stood = await conn.execute(moved.values(**stands))
     if stood.rowcount == 0:
-        await bulk.insert(conn, _CURSORS, [_cursor_row(Cursor(chain_id=chain_id, head=head.ref))])
+        start = Cursor(chain_id=chain_id, head=head.ref, final_number=final_number)
+        await bulk.insert(conn, _CURSORS, [_cursor_row(start)])
 
 
 async def add_missing(conn: Connection, chain_id: int, logs: Sequence[ContractEvent]) -> int:
@@ -140,7 +152,7 @@ async def rewind(conn: Connection, chain_id: int, ancestor: BlockRef) -> None:
 
 
 async def set_final(conn: Connection, chain_id: int, number: int) -> None:
-    """Everything up to `number` is final; it never becomes less. Blocks far below it are forgotten."""
+    """Everything up to `number` is final; it never becomes less."""
     await conn.execute(
         update(_CURSORS)
         .where(
@@ -149,6 +161,10 @@ async def set_final(conn: Connection, chain_id: int, number: int) -> None:
         )
         .values(final_number=number)
     )
+
+
+async def forget(conn: Connection, chain_id: int, number: int) -> None:
+    """Forget blocks far below `number`, which is final."""
     await conn.execute(delete(_BLOCKS).where(_BLOCKS.c.chain_id == chain_id, _BLOCKS.c.number < number - KEPT_BLOCKS))
 
 

@@ -42,7 +42,7 @@ async def insert(
     """Insert the values after their last move, with their history; return them in the order of their first."""
     values = [last.value for _, last in _spans(moved)]
     await bulk.insert(conn, table, [row(value) for value in values])
-    await _remember(conn, moved)
+    await remember(conn, moved)
     return values
 
 
@@ -65,7 +65,7 @@ async def update(
             fields = {name: item for name, item in row(value).items() if name not in fixed or name == "id"}
             rows.append(fields | {"was": value.status if before is None else before.status})
     await bulk.update(conn, table, rows, guard="status")
-    await _remember(conn, moved)
+    await remember(conn, moved)
     return spans
 
 
@@ -77,7 +77,8 @@ def _spans(moved: Sequence[Moved[T]]) -> list[tuple[Moved[T], Moved[T]]]:
     return list(spans.values())
 
 
-async def _remember(conn: AsyncConnection, moved: Sequence[Moved[T]]) -> None:
+async def remember(conn: AsyncConnection, moved: Sequence[Moved[T]]) -> None:
+    """Write the history of moves, of whatever kinds: what `insert` and `update` do for those that carry theirs."""
     rows = [
         {
             "account_id": move.value.scope.account_id,

@@ -49,7 +49,7 @@ from gateway.services.gateway import Gateway
 from gateway.services.invoicing import Bill
 from gateway.services.recording import Origin
 
-BATCH: Final = 500
+BATCH: Final = 1000
 """Rows of one transaction: large enough that statements do not count, small enough that a lock is short."""
 
 ACCESS_TOKEN_BYTES: Final = 24  # 192 bits: nobody guesses the address of an invoice
@@ -110,7 +110,7 @@ async def begin_periods(
     policies = await settings.policies(conn, gateway, [s.scope.account_id for s, _ in renewals])
     bills = [_bill(s, policies[s.scope.account_id], at, at_once=at_once) for s, at in renewals]
     opened = []
-    drawn_up = await invoicing.compose_all(conn, bills)
+    drawn_up = await invoicing.compose_all(conn, bills, changes)
     for bill, composed in zip(bills, drawn_up, strict=True):
         s, invoice = bill.subscription, composed.invoice
         notice = policies[s.scope.account_id].notice
@@ -282,7 +282,8 @@ async def finalize(
     balances = await credit.apply(conn, [(invoice, at) for invoice, _, at in drafts], changes)
     known = dict(prepared or {})
     if missing := sorted({s.mandate_id for _, s, _ in drafts if s.mandate_id is not None} - known.keys()):
-        known |= await mandates.load(conn, missing)
+        known |= (loaded := await mandates.load(conn, missing))
+        changes.carry(mandates=loaded.values())
     policies = await settings.policies(conn, gateway, [s.scope.account_id for _, s, _ in drafts])
     free = await periods.free(conn, [(known.get(s.mandate_id or ""), draft, at) for draft, s, at in drafts])
     finalized = {

@@ -5,7 +5,7 @@ per table, and announces them in the order in which they were made. An object ma
 once, its history and its events whole.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -15,12 +15,14 @@ from gateway.db import (
     checkout_sessions,
     invoices,
     mandates,
+    moves,
     pushes,
     refunds,
     setup_intents,
     subscriptions,
 )
 from gateway.db.engine import Connection
+from gateway.domain.catalog import Price
 from gateway.domain.charge import Charge
 from gateway.domain.charge_intent import ChargeIntent
 from gateway.domain.checkout import CheckoutSession
@@ -34,7 +36,7 @@ from gateway.domain.subscription import Subscription
 from gateway.domain.transition import Moved
 from gateway.services import checkout_following
 from gateway.services.gateway import Gateway
-from gateway.services.recording import Origin, record
+from gateway.services.recording import Known, Origin, record
 
 Kept = Mandate | Subscription | Invoice | ChargeIntent | Charge | SetupIntent | Refund | PushPayment | CheckoutSession
 K = TypeVar(
@@ -63,6 +65,8 @@ class Changes:
     announced: list[Moved[Any]] = field(default_factory=list)
     _inserted: dict[tuple[type, str], Moved[Any]] = field(default_factory=dict)
     _updated: dict[tuple[type, str], Moved[Any]] = field(default_factory=dict)
+    _carried: dict[tuple[type, str], Any] = field(default_factory=dict)
+    _prices: dict[str, Price] = field(default_factory=dict)
 
     def insert(self, moved: Moved[K]) -> K:
         """Take over a new object."""
@@ -95,6 +99,32 @@ class Changes:
         """New objects of a kind, as they are now."""
         return [moved.value for (of, _), moved in self._inserted.items() if of is kind]
 
+    def carry(
+        self,
+        *,
+        prices: Mapping[str, Price] | None = None,
+        mandates: Iterable[Mandate] = (),
+        intents: Iterable[ChargeIntent] = (),
+    ) -> None:
+        """Keep rows that this transaction read, as they are in it, for the renderings of its events."""
+        self._prices |= prices or {}
+        self._carried |= {(Mandate, mandate.id): mandate for mandate in mandates}
+        self._carried |= {(ChargeIntent, intent.id): intent for intent in intents}
+
+    def _known(self) -> Known:
+        """What renderings need not load: what was carried or moved here, as it is now."""
+        values = {key: self.current(value) for key, value in self._carried.items()}
+        values |= {key: moved.value for key, moved in (*self._updated.items(), *self._inserted.items())}
+        new = {invoice_id for of, invoice_id in self._inserted if of is Invoice}
+        intents = {value.invoice_id: value for (of, _), value in values.items() if of is ChargeIntent}
+        return Known(
+            prices=self._prices,
+            mandates={value_id: value for (of, value_id), value in values.items() if of is Mandate},
+            intents=intents,
+            # Nobody else can have made an intent for an invoice that begins here.
+            unpaid=frozenset(new - intents.keys()),
+        )
+
     def current(self, value: K) -> K:
         """Return `value` as it is after the moves so far."""
         key = type(value), value.id
@@ -108,15 +138,23 @@ class Changes:
         """
         for followed in await checkout_following.follow(conn, self._latest()):
             self.update(followed)
+        written: list[Moved[Any]] = []
         for kind, (add_many, save_many) in _TABLES.items():
             if inserted := [moved for (of, _), moved in self._inserted.items() if of is kind]:
-                await add_many(conn, inserted)
+                await add_many(conn, _without_history(inserted))
             if updated := [moved for (of, _), moved in self._updated.items() if of is kind]:
-                await save_many(conn, updated)
-        await record(conn, gateway, self.announced, origin=origin)
+                await save_many(conn, _without_history(updated))
+            written += inserted + updated
+        # In one statement for all tables.
+        await moves.remember(conn, written)
+        await record(conn, gateway, self.announced, origin=origin, known=self._known())
 
     def _latest(self) -> list[Moved[Any]]:
         return [*self._inserted.values(), *self._updated.values()]
+
+
+def _without_history(moved: Sequence[Moved[Any]]) -> list[Moved[Any]]:
+    return [Moved(value=move.value, before=move.before) for move in moved]
 
 
 def _joined(earlier: Moved[Any], later: Moved[Any]) -> Moved[Any]:

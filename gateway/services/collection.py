@@ -37,8 +37,8 @@ from gateway.services.recording import Origin
 from gateway.services.settings import Policy
 from gateway.services.simulation import Attempt, Verdict
 
-BATCH_ITEMS: Final = 50
-"""Pulls of one transaction: as cheap per pull as 100 within 2 %, and half of what one bad batch touches."""
+BATCH_ITEMS: Final = 64
+"""Pulls of one transaction: as cheap per pull as 100 within 2 %; all that are in flight carry a thousand."""
 
 IN_FLIGHT_MAX: Final = 16
 """Open transactions of one signer: what public pools keep of one account."""
@@ -78,7 +78,7 @@ class _Batch:
     attempts: tuple[Attempt, ...]
 
 
-async def collect_due(gateway: Gateway, chain: ChainPort, signer: Signer, *, now: datetime, limit: int = 500) -> int:
+async def collect_due(gateway: Gateway, chain: ChainPort, signer: Signer, *, now: datetime, limit: int = 1000) -> int:
     """Take one batch of due intents of a chain as far as signed bytes in the books.
 
     Nonces are given under the lock of the signer's lane, so that each is given once. Returns how many intents were

@@ -27,6 +27,7 @@ from gateway.services.gateway import Gateway, Network
 
 NEAR_BLOCKS_MAX: Final = 64  # headers and logs by hash of one step: two round trips, one short transaction
 RANGE_BLOCKS_MAX: Final = 500  # what public endpoints answer for one `eth_getLogs` without refusing
+FORGET_EVERY_BLOCKS: Final = 64  # old headers are few and small; looking for them at each block costs more
 ROUNDS_MAX: Final = 32  # requests to find a common ancestor: galloping back over more blocks than are ever kept
 
 _log = logging.getLogger(__name__)
@@ -169,9 +170,10 @@ async def _append(
     failpoint(Failpoint.BLOCKS_READ)
     async with gateway.books.write() as conn:
         await _check_unmoved(conn, own)
-        await blocks.append(conn, network.chain_id, stretch.headers, events)
-        if newly_final > own.final_number:
-            await blocks.set_final(conn, network.chain_id, newly_final)
+        grown = newly_final if newly_final > own.final_number else None
+        await blocks.append(conn, network.chain_id, stretch.headers, events, final_number=grown)
+        if newly_final // FORGET_EVERY_BLOCKS > max(own.final_number, 0) // FORGET_EVERY_BLOCKS:
+            await blocks.forget(conn, network.chain_id, newly_final)
         await recovery.schedule(conn, able)
         failpoint(Failpoint.BLOCKS_WRITTEN)
     failpoint(Failpoint.BLOCKS_COMMITTED)

@@ -97,11 +97,13 @@ def _rate_ids(subscription: Subscription) -> Iterable[str]:
         yield from item.tax_rate_ids
 
 
-async def compose_all(conn: Connection, bills: Sequence[Bill]) -> list[Composed]:
+async def compose_all(conn: Connection, bills: Sequence[Bill], changes: Changes | None = None) -> list[Composed]:
     """Draw up an invoice for each bill (ST-52), with what waited for it (ST-75); `take` writes them down."""
     if not bills:
         return []
     terms = await terms_of(conn, [bill.subscription for bill in bills])
+    if changes is not None:
+        changes.carry(prices=terms.prices)
     gone: set[str] = set()
     drafts: list[Composed] = []
     for bill in bills:

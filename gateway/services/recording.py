@@ -4,7 +4,7 @@ The only way into the event log. Everything a batch needs is loaded in bulk: the
 the number of events.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -97,12 +97,26 @@ class _Shown:
         return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Rows that a transaction has read or written already, as they are in it.
+
+    `intents` are by the invoice that they pay; nothing pays the invoices in `unpaid` yet.
+    """
+
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    mandates: Mapping[str, Mandate] = field(default_factory=dict)
+    intents: Mapping[str, ChargeIntent] = field(default_factory=dict)
+    unpaid: frozenset[str] = frozenset()
+
+
 async def record(
     conn: Connection,
     gateway: Gateway,
     moved: Sequence[Moved[Any]],
     *,
     origin: Origin,
+    known: Known | None = None,
 ) -> list[EventRecord]:
     """Write the events of `moved`, in its order, one delivery for each endpoint that hears of them, and the mails.
 
@@ -111,7 +125,7 @@ async def record(
     announced = [move for move in moved if move.events]
     if not announced:
         return []
-    related = await related_to(conn, gateway, [move.value for move in announced])
+    related = await related_to(conn, gateway, [move.value for move in announced], known)
     shown = _Shown(related)
     drafts: list[EventDraft] = []
     for move in announced:
@@ -206,17 +220,25 @@ class _Wanted:
             self.rates.update(item.tax_rate_ids)
 
 
-async def related_to(conn: Connection, gateway: Gateway, values: Iterable[Recordable]) -> Related:
-    """Load, in bulk, the rows that rendering `values` needs beside them."""
+async def related_to(
+    conn: Connection, gateway: Gateway, values: Iterable[Recordable], known: Known | None = None
+) -> Related:
+    """Load, in bulk, the rows that rendering `values` needs beside them, without those that are `known`."""
+    known = known or Known()
     shown = list(values)
     wanted = _Wanted()
     for value in shown:
         wanted.add(value)
-    price_ids, invoice_ids, mandate_ids, rate_ids = wanted.prices, wanted.invoices, wanted.mandates, wanted.rates
+    rate_ids = wanted.rates
+    price_ids, mandate_ids = wanted.prices - known.prices.keys(), wanted.mandates - known.mandates.keys()
+    invoice_ids = wanted.invoices - known.intents.keys() - known.unpaid
     intents = await charge_intents.of_invoices(conn, sorted(invoice_ids)) if invoice_ids else {}
-    agreed = await mandates.load(conn, sorted(mandate_ids)) if mandate_ids else {}
+    intents |= {key: known.intents[key] for key in wanted.invoices & known.intents.keys()}
+    agreed = await mandates.load(conn, sorted(mandate_ids))
+    agreed |= {key: known.mandates[key] for key in wanted.mandates & known.mandates.keys()}
+    prices = await catalog.load_prices(conn, sorted(price_ids))
     return Related(
-        prices=await catalog.load_prices(conn, sorted(price_ids)) if price_ids else {},
+        prices={**known.prices, **prices},
         intents=intents,
         mandates=agreed,
         tax_rates=await tax_rates.shelf.load(conn, sorted(rate_ids)) if rate_ids else {},

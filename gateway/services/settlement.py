@@ -120,6 +120,7 @@ async def settle(gateway: Gateway, *, chain_id: int, now: datetime, limit: int =
             return 0
         changes = Changes()
         books = await _load(conn, gateway, chain_id, logs=logs, stranded=stranded, now=now)
+        changes.carry(mandates=books.mandates.values(), intents=books.intents.values())
         for log in logs:
             _apply(books, log, changes)
         for charge in stranded:
@@ -159,7 +160,8 @@ async def _load(
         | set(stranded_ids)
         | await _unsigned(conn, known)
     )
-    unlocked = await charge_intents.load(conn, ids) if ids else {}
+    unlocked = {intent.id: intent for intent in (*read.values(), *given_up.values())}
+    unlocked |= await charge_intents.load(conn, [intent_id for intent_id in ids if intent_id not in unlocked])
     registered = [
         known[log.event.mandate_id].id
         for log in logs
@@ -174,8 +176,9 @@ async def _load(
     owners = await subscriptions.load(conn, owner_ids, lock=True)
     owed = await invoices.load(conn, [i.invoice_id for i in unlocked.values()], lock=True)
     intents = await charge_intents.load(conn, ids, lock=True) if ids else {}
-    if known:
-        known = await mandates.by_onchain_ids(conn, chain_id, onchain_ids, lock=True)
+    # Collections change no mandate: only those that begin or end here are locked, and read again.
+    if changing := sorted({log.event.mandate_id for log in logs if isinstance(log.event, Subscribed | Canceled)}):
+        known |= await mandates.by_onchain_ids(conn, chain_id, changing, lock=True)
     latest = [intent.latest_charge_id for intent in intents.values() if intent.latest_charge_id is not None]
     setups: dict[str, list[SetupIntent]] = {}
     for setup in await setup_intents.open_of_mandates(conn, registered, lock=True) if awaited else []:

@@ -123,6 +123,7 @@ async def test_blocks_far_below_finality_are_forgotten_and_their_events_stay(boo
     async with books.write() as conn:
         await follow(conn, *range(1, 401))
         await blocks.set_final(conn, CHAIN, 390)
+        await blocks.forget(conn, CHAIN, 390)
         assert min(await blocks.recent(conn, CHAIN, 0)) == 390 - blocks.KEPT_BLOCKS
         assert len(await blocks.unsettled(conn, CHAIN, up_to_number=400, limit=500)) == 400
 

@@ -11,8 +11,8 @@ from tests import crowd, factories
 from tests.services.house import House
 
 PRICE_UNITS = 10_000_000
-STATEMENTS_PER_1000_MAX = 240
-"""Two batches of 500 in each of four phases, a look for every other duty in each round, and one at the wallets that
+STATEMENTS_PER_1000_MAX = 140
+"""One batch in each of five phases, one look at all other duties in each round, and one at the wallets that
 paid. It may not grow unseen."""
 
 
