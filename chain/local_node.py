@@ -191,6 +191,18 @@ class DevelopmentChain:
         await self._ask("evm_mine")
         return await self.head()
 
+    async def reach(self, unix: int) -> None:
+        """Mine a block at `unix` seconds in one round trip, unless the newest one is there or further."""
+        if await self.head_time() >= unix:
+            return
+
+        def read(outcomes: list[Outcome]) -> None:
+            for outcome in outcomes:
+                if isinstance(outcome, RpcRejected):
+                    raise LocalNodeFailed(f"the chain cannot be brought to {unix}: {outcome}")
+
+        await self._rpc.ask([RpcCall("evm_setNextBlockTimestamp", [unix]), RpcCall("evm_mine", [])], read)
+
     async def set_balance(self, account: Address, wei: int) -> None:
         """Give an account this native balance."""
         await self._ask("anvil_setBalance", account, hex(wei))

@@ -29,7 +29,7 @@ from workers.lane import BEAT_SECONDS, Lane
 from workers.settings import BILLING, CLOCKS, COLLECTION, INDEXER, MAIL, MAINTENANCE, NEXT, SUBMITTER, WEBHOOKS
 
 BATCH: Final = 1000  # rows of one transaction: statements stop to count, and a lock is held for less than a second
-LOCAL_BEAT_SECONDS: Final = 0.05  # a local chain mines when it is told to, and a test waits for it
+LOCAL_BEAT_SECONDS: Final = 0.2  # a local chain mines when it is told to, and those who tell it ring
 DELIVERY_LANES: Final = 4  # a lane waits half a second for the slow ones of its batch; the others go on meanwhile
 
 AUDIT_EVERY: Final = timedelta(minutes=1)  # how late a difference between books and chain is found

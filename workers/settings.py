@@ -36,7 +36,7 @@ NEXT: Final[dict[str, tuple[str, ...]]] = {
 """Whose bell a role rings after it has done something; nothing done rings nobody, so the ringing ends."""
 
 RING: Final = "ring"
-POLL_SECONDS: Final = 0.05  # arq's default of 0.5 s would be the slowest part of the pipeline
+POLL_SECONDS: Final = 0.1  # arq's default of 0.5 s would be the slowest part; each role of a process asks so often
 JOBS_MAX: Final = 10  # ringing takes microseconds; this bounds the tasks that a burst of bells makes
 JOB_TIMEOUT_SECONDS: Final = 5
 HEALTH_SECONDS: Final = 5  # `dues doctor` calls a role dead that has not written its key for longer

@@ -25,7 +25,6 @@ class LocalChain:
 
     def __init__(self, chain: FakeChain) -> None:
         self.chain = chain
-        self.next_time: int | None = None
 
     async def head_number(self) -> int:
         return len(self.chain.blocks) - 1
@@ -33,13 +32,13 @@ class LocalChain:
     async def head_time(self) -> int:
         return self.chain.head_timestamp
 
-    async def set_time(self, unix: int) -> None:
-        self.next_time = unix
+    async def reach(self, unix: int) -> None:
+        if self.chain.head_timestamp < unix:
+            self.chain.mine(timestamp=unix)
 
     async def mine(self, blocks: int) -> None:
         for _ in range(blocks):
-            self.chain.mine(timestamp=self.next_time or self.chain.head_timestamp + 1)
-            self.next_time = None
+            self.chain.mine(timestamp=self.chain.head_timestamp + 1)
 
 
 @pytest.fixture
