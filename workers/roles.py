@@ -13,6 +13,7 @@ from chain.port import ChainPort
 from chain.signer import Signer
 from gateway.services import (
     collection,
+    fuel,
     housekeeping,
     mails,
     reconciliation,
@@ -34,6 +35,7 @@ DELIVERY_LANES: Final = 4  # a lane waits half a second for the slow ones of its
 
 AUDIT_EVERY: Final = timedelta(minutes=1)  # how late a difference between books and chain is found
 PURGE_EVERY: Final = timedelta(hours=1)
+GAS_EVERY: Final = timedelta(hours=1)
 
 Step = Callable[[], Awaitable[int]]
 
@@ -189,6 +191,12 @@ def _maintenance(bench: Bench) -> _Steps:
             return await reconciliation.step(bench.gateway, chain)
 
         yield f"{MAINTENANCE} audit {chain_id}", _every(AUDIT_EVERY, bench.clock, audit), False
+        for signer in bench.signers.get(chain_id, ()):
+
+            async def look(chain: ChainPort = chain, signer: Signer = signer) -> int:
+                return await fuel.watch(bench.gateway, chain, signer.address, now=bench.clock())
+
+            yield f"{MAINTENANCE} gas {chain_id} {signer.address}", _every(GAS_EVERY, bench.clock, look), False
 
 
 def _every(pause: timedelta, clock: Callable[[], datetime], step: Step) -> Step:

@@ -18,19 +18,17 @@ from chain.json_rpc import JsonRpcChain
 from chain.mandates import is_operator_data, is_token_allowed_data
 from chain.primitives import ZERO_ADDRESS, Address
 from chain.words import read_uint
-from gateway import mail_post
+from gateway import clock, mail_post
 from gateway.cli.app import CommandFailed
 from gateway.cli.running import prepared
 from gateway.composition import House, opened
 from gateway.config import Config
 from gateway.db import migrate
 from gateway.db.errors import BooksError
+from gateway.services import fuel
 from gateway.startup import problems_of_settings
 from workers.health import living_roles
 from workers.settings import ROLES
-
-LOW_GAS_WEI: Final = 10**16
-"""0.01 of the native coin: some hundred pulls on a main network in a busy hour."""
 
 _REDIS_SECONDS: Final = 2.0
 
@@ -144,7 +142,7 @@ async def _chain(house: House, chain_id: int, chain: JsonRpcChain) -> list[Findi
         if token.chain_id == chain_id
     ]
     findings += [
-        await _asked(f"{name} signer", partial(_signer, chain, network.contract, signer.address))
+        await _asked(f"{name} signer", partial(_signer, house, chain, signer.address))
         for signer in house.signers.get(chain_id, ())
     ]
     return findings
@@ -155,6 +153,8 @@ async def _asked(what: str, ask: Callable[[], Awaitable[tuple[str, str]]]) -> Fi
         return Finding(what, *(await ask()))
     except ChainError as error:
         return Finding(what, str(error), "the endpoint did not answer this; try again")
+    except BooksError as error:
+        return Finding(what, str(error), "see what is said of the database")
 
 
 async def _contract(chain: JsonRpcChain, contract: Address) -> tuple[str, str]:
@@ -173,16 +173,18 @@ async def _token(chain: JsonRpcChain, contract: Address, token: Address) -> tupl
     )
 
 
-async def _signer(chain: JsonRpcChain, contract: Address, account: Address) -> tuple[str, str]:
-    [wei] = await chain.balances([account])
+async def _signer(house: House, chain: JsonRpcChain, account: Address) -> tuple[str, str]:
     todo = (
         []
-        if await _truth(chain, contract, is_operator_data(account))
+        if await _truth(chain, house.gateway.networks[chain.chain_id].contract, is_operator_data(account))
         else [f"the contract's owner lets it charge with `dues contract operators add {checksum(account)}`"]
     )
-    if wei < LOW_GAS_WEI:
+    async with house.gateway.books.read() as conn:
+        held = await fuel.left(conn, house.gateway, chain, account, now=clock.now())
+    if held.is_low:
         todo.append("send it some of the native coin for gas")
-    return f"{account} holds {wei / 10**18:.6f}", "; ".join(todo)
+    lasts = "" if held.days_left is None else f", enough for {held.days_left} days"
+    return f"{account} holds {held.wei / 10**18:.6f}{lasts}", "; ".join(todo)
 
 
 async def _truth(chain: JsonRpcChain, contract: Address, question: bytes) -> bool:
