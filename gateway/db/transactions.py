@@ -46,9 +46,6 @@ _LANES: Final = schema.lanes
 _T: Final = schema.chain_transactions
 _ATTEMPTS: Final = schema.transaction_attempts
 # As the partial index says it, so that it serves.
-RECENT_MAX: Final = 1_000
-"""Transactions that say how much gas a signer takes: some weeks of a small gateway, a day of a large one."""
-
 _IN_FLIGHT: Final = text("chain_transactions.status IN ('open', 'mined')")
 
 
@@ -280,20 +277,6 @@ async def count_open(conn: Connection, chain_id: int, signer: Address) -> int:
         _T.c.chain_id == chain_id, _T.c.signer == signer, _IN_FLIGHT, _T.c.status == TransactionStatus.OPEN
     )
     return (await conn.execute(query)).scalar_one()
-
-
-async def gas_since(conn: Connection, chain_id: int, signer: Address, since: datetime) -> tuple[int, datetime | None]:
-    """Gas limits of a signer's newest transactions, at most `RECENT_MAX`, and when the first of them was planned."""
-    newest = (
-        select(_T.c.gas, _T.c.created_at)
-        .where(_T.c.chain_id == chain_id, _T.c.signer == signer)
-        .order_by(_T.c.nonce.desc())
-        .limit(RECENT_MAX)
-        .subquery("newest")
-    )
-    query = select(func.sum(newest.c.gas).label("gas"), func.min(newest.c.created_at).label("since"))
-    row = (await conn.execute(query.where(newest.c.created_at >= since))).one()
-    return int(row.gas or 0), row.since
 
 
 async def by_hashes(conn: Connection, hashes: Iterable[Hash32]) -> dict[Hash32, ChainTransaction]:

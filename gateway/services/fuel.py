@@ -12,7 +12,7 @@ from typing import Final
 from chain import fees
 from chain.port import ChainPort
 from chain.primitives import Address
-from gateway.db import transactions
+from gateway.db import fuel as rows
 from gateway.db.engine import Connection
 from gateway.services.gateway import Gateway
 
@@ -50,7 +50,7 @@ async def left(conn: Connection, gateway: Gateway, chain: ChainPort, signer: Add
         RpcUnavailable: the chain could not be asked.
     """
     network = gateway.networks[chain.chain_id]
-    gas, since = await transactions.gas_since(conn, chain.chain_id, signer, now - WINDOW)
+    gas, since = await rows.gas_since(conn, chain.chain_id, signer, now - WINDOW)
     head = await chain.head()
     policy = fees.FeePolicy(tip=min(network.tip, network.fee_cap), cap=network.fee_cap)
     [wei] = await chain.balances([signer])

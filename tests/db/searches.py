@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
 
-from gateway.db import meters, searching, wallets
+from gateway.db import fuel, meters, searching, wallets
 from gateway.db.engine import Connection
 from gateway.domain.metering import Window
 from gateway.domain.search import parse
@@ -35,6 +35,7 @@ def search_queries(conn: Connection) -> Mapping[str, Work]:
 
 def usage_queries(conn: Connection) -> Mapping[str, Work]:
     return {
+        "gas of transactions": lambda: fuel.gas_since(conn, 1, f.WALLET, f.NOW),
         "methods of wallets": lambda: wallets.methods_of(conn, 1, [(f.TOKEN, f.some_address(7))], lock=True),
         "usage of periods": lambda: meters.usage(
             conn,

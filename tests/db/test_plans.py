@@ -253,7 +253,6 @@ def worker_queries(conn: Connection) -> Mapping[str, Work]:
         "missing events": lambda: blocks.add_missing(conn, 1, [f.charged()]),
         "mandates on chain": lambda: mandates.by_onchain_ids(conn, f.CHAIN_ID, [f.some_mandate_id(7)], lock=True),
         "open transactions": lambda: transactions.open_of_lane(conn, 1, f.WALLET),
-        "gas of transactions": lambda: transactions.gas_since(conn, 1, f.WALLET, f.NOW),
         "count of transactions": lambda: transactions.count_open(conn, 1, f.WALLET),
         "transactions by hash": lambda: transactions.by_hashes(conn, [f.some_hash(1)]),
         "unsettled events": lambda: blocks.unsettled(conn, 1, up_to_number=9, limit=50),

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.db import transactions
+from gateway.db import fuel as rows
 from gateway.db.engine import Books
 from gateway.services import fuel
 from gateway.services.fuel import Fuel
@@ -26,7 +26,7 @@ async def _burning(books: Books) -> tuple[House, int]:
     await house.active()
     house.now += DAY
     async with books.read() as conn:
-        gas, since = await transactions.gas_since(conn, factories.CHAIN_ID, house.operator.address, house.now - 9 * DAY)
+        gas, since = await rows.gas_since(conn, factories.CHAIN_ID, house.operator.address, house.now - 9 * DAY)
     assert since == house.now - DAY
     [network] = house.gateway.networks.values()
     return house, gas * ((await house.chain.head()).base_fee_per_gas + network.tip)
