@@ -144,7 +144,7 @@ triggers: $(FULL) ## every event that `dues trigger` can make, one after another
 
 .PHONY: faults
 faults: $(FULL) ## more of what can go wrong: bad weather on the RPC by SEEDS=50 seeds (half an hour)
-	@DUES_FAULT_SEEDS=$(SEEDS) $(BIN)/pytest -s $(ARGS) tests/faults
+	@DUES_FAULT_SEEDS=$(SEEDS) $(BIN)/pytest -o faulthandler_timeout=0 -s $(ARGS) tests/faults
 
 .PHONY: kills
 kills: $(FULL) ## kill -9 at every failpoint and ordered pair of them, KILLS=10000 times on both databases; ARGS='--seed 7'
@@ -156,7 +156,7 @@ bench: $(FULL) ## renewals per second beside the raw limits of this machine
 
 .PHONY: soak
 soak: $(FULL) ## 36 months of 100 subscriptions of mixed plans on a local chain: the books end equal to it; SOAK=12x20 is less
-	@DUES_SOAK=$(SOAK) $(BIN)/pytest -q -s tests/stories/test_soak.py
+	@DUES_SOAK=$(SOAK) $(BIN)/pytest -o faulthandler_timeout=0 -q -s tests/stories/test_soak.py
 
 .PHONY: bench-time
 bench-time: $(FULL) ## one advance of a test clock: a year of 100 monthly subscriptions; ARGS='--apart-hours 7' spreads them
