@@ -17,14 +17,14 @@ import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import uvicorn
 from redis import Redis
 from sqlalchemy import func, select
 
-from gateway import redis_limits
+from gateway import clock, redis_limits
 from gateway.api.app import create_app
 from gateway.api.idempotency import REPLAYED
 from gateway.db import accounts, schema
@@ -69,13 +69,9 @@ async def _serve(books_url: str, redis_url: str, listener: socket.socket) -> Non
     books = Books.open(books_url)
     gateway = Gateway(books=books, networks={}, tokens={}, public_url="http://localhost")
     async with redis_limits.opened(redis_url, MANY) as limiter:
-        app = create_app(gateway, chains={}, clock=_now, pepper=PEPPER, limiter=limiter)
+        app = create_app(gateway, chains={}, clock=clock.now, pepper=PEPPER, limiter=limiter)
         config = uvicorn.Config(app, log_config=None, lifespan="on", ws="none")
         await uvicorn.Server(config).serve([listener])
-
-
-def _now() -> Any:
-    return factories.NOW
 
 
 async def _key(books_url: str) -> str:
