@@ -138,6 +138,10 @@ conformance: $(FULL) $(CONFORMANCE)/.installed ## the unmodified SDKs in Python 
 	@DUES_CONFORMANCE_PYTHON="$(CURDIR)/$(CONFORMANCE)/bin/python" $(BIN)/pytest $(ARGS) tests/conformance
 	@$(BIN)/python -m tests.conformance.coverage
 
+.PHONY: fuzz-signatures
+fuzz-signatures: $(FULL) ## 1,000,000 mutations of a webhook delivery against the guide's consumers (S3)
+	@DUES_SIGNATURE_MUTATIONS=1000000 $(BIN)/pytest -q -s $(ARGS) -k S3 tests/conformance/test_guides.py
+
 .PHONY: triggers
 triggers: $(FULL) ## every event that `dues trigger` can make, one after another in one sandbox (five minutes)
 	@DUES_TRIGGER=all $(BIN)/pytest -q $(ARGS) tests/e2e/test_developer_commands.py
@@ -153,6 +157,14 @@ kills: $(FULL) ## kill -9 at every failpoint and ordered pair of them, KILLS=100
 .PHONY: bench
 bench: $(FULL) ## renewals per second beside the raw limits of this machine
 	@$(BIN)/python -m benchmarks.renewals $(ARGS)
+
+.PHONY: bench-api
+bench-api: $(FULL) ## requests per second and their p99 beside a bare handler on the same server
+	@$(BIN)/python -m benchmarks.api $(ARGS)
+
+.PHONY: bench-webhooks
+bench-webhooks: $(FULL) ## webhook deliveries per second beside the raw HTTP client
+	@$(BIN)/python -m benchmarks.webhooks $(ARGS)
 
 .PHONY: soak
 soak: $(FULL) ## 36 months of 100 subscriptions of mixed plans on a local chain: the books end equal to it; SOAK=12x20 is less

@@ -106,7 +106,8 @@ class Stage:
             "/v1/test_helpers/test_clocks", frozen_time=max(int(time.time()), head.timestamp + 2), name="trigger"
         )
         self.clock = str(made["id"])
-        return made
+        # One that was made ahead of the chain first takes the chain there.
+        return wait_until_ready(self.remote, f"/v1/test_helpers/test_clocks/{self.clock}", wait_seconds=WAIT_SECONDS)
 
     def now(self) -> int:
         """What the clock of this act says."""

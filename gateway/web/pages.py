@@ -22,7 +22,7 @@ from gateway.domain.errors import Conflict, DomainError
 from gateway.services import checkout_payer, checkout_signing
 from gateway.services.checkout_parts import PayersWallet
 from gateway.services.recording import Origin
-from gateway.web import bill_pages, portal_pages, pricing_pages, rendering
+from gateway.web import bill_pages, portal_pages, pricing_pages, reference, rendering
 from gateway.web.answers import (
     AnyRequest,
     NoSuchPage,
@@ -78,6 +78,7 @@ def handlers(api: Api) -> list[Router]:
         *portal_pages.handlers(api),
         *pricing_pages.routers(pages),
         Router(path="/assets", route_handlers=[_asset]),
+        reference.router(),
     ]
 
 

@@ -112,7 +112,7 @@ class Peer:
         return {}
 
     async def _clocks(self, _: dict[str, Any]) -> Any:
-        while await test_clocks.step(self.desk.house.gateway, {}, now=self.desk.house.now):
+        while (await test_clocks.step(self.desk.house.gateway, {}, now=self.desk.house.now)).moved:
             await self.desk.house.pump()
         return {}
 

@@ -165,6 +165,19 @@ async def test_a_replay_sends_what_was_missed_and_on_request_everything(on_both:
     assert http.ids() == written[1:]
 
 
+async def test_a_replay_leaves_alone_what_a_worker_is_sending_at_this_moment(on_both: House) -> None:
+    target = endpoint()
+    await listen(on_both, target)
+    [told] = await happen(on_both)
+    lease = on_both.now + service.LEASE
+    async with on_both.gateway.books.write() as conn:
+        [claimed] = await webhooks.claim_due(conn, now=on_both.now, limit=9, lease_until=lease)
+    on_both.now += timedelta(seconds=1)
+    assert (await replay(on_both, target)).queued == 0
+    assert (await resend(on_both, target, [told.id])).queued == 0
+    assert await deliveries(on_both, target) == [claimed]
+
+
 async def test_a_replay_gives_a_failed_delivery_all_its_tries_again(house: House, http: Receiver) -> None:
     target = endpoint()
     await listen(house, target)
@@ -257,6 +270,7 @@ async def test_R4_slow_endpoints_do_not_hold_up_the_steps_of_a_process(house: Ho
         while await step():
             pass
     assert len(http.ids(quick.url)) == 6, "nobody waits for the slow ones"
+    assert all(http.open[each.url] == 3 for each in slow), "nothing more is claimed for them meanwhile"
     assert not any(http.ids(each.url) for each in slow)
     http.hold.set()
     await stragglers.all_done()
