@@ -312,7 +312,7 @@ async def listed(call: Call, query: ListConfigurations) -> Page[PortalConfigurat
     found = await portal_configurations.page(
         call.conn, query.page(call), active=query.active, is_default=query.is_default
     )
-    return Page([wire.configuration(value, call.gateway.public_url) for value in found.items], found.has_more)
+    return found.of([wire.configuration(value, call.gateway.public_url) for value in found.items])
 
 
 ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (create_session, create_configuration, retrieve, update, listed)

@@ -55,7 +55,7 @@ async def timeline(call: Call, query: Timeline) -> Page[TimelineEntry]:
     found = await timelines.page(
         call.conn, call.scope, await _found(call), limit=query.limit, starting_after=query.starting_after
     )
-    return Page([timeline_entry(entry.id, entry.change) for entry in found.items], found.has_more)
+    return found.of([timeline_entry(entry.id, entry.change) for entry in found.items])
 
 
 @reads("/v1/subscriptions/{id:str}/forecast", kind="forecast", params=Renewals, answer=ForecastObject)

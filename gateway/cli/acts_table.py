@@ -37,6 +37,10 @@ def _code(stage: Stage) -> Json:
     return stage.post("/v1/promotion_codes", promotion={"type": "coupon", "coupon": _coupon(stage)["id"]})
 
 
+def _table(stage: Stage) -> Json:
+    return stage.post("/v1/pricing_tables", prices=[stage.price()["id"]], success_url="https://example.com/welcome")
+
+
 def _item(stage: Stage) -> Json:
     return stage.post("/v1/invoiceitems", customer=stage.customer()["id"], amount=500, currency="usd")
 
@@ -288,6 +292,8 @@ ACTS: Final[Mapping[EventType, Act]] = {
     _E.PRODUCT_DELETED: _deleted("/v1/products/{}", Stage.product),
     _E.PRICE_CREATED: Stage.price,
     _E.PRICE_UPDATED: _changed("/v1/prices/{}", metadata={"shelf": "3"})(Stage.price),
+    _E.PRICING_TABLE_CREATED: _table,
+    _E.PRICING_TABLE_UPDATED: _changed("/v1/pricing_tables/{}", metadata={"shelf": "4"})(_table),
     _E.TAX_RATE_CREATED: _rate,
     _E.TAX_RATE_UPDATED: _changed("/v1/tax_rates/{}", display_name="GST")(_rate),
     _E.COUPON_CREATED: _coupon,

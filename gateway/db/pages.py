@@ -14,6 +14,7 @@ from gateway.domain.catalog import Scope
 from gateway.domain.errors import InvalidRequest, NotFound
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,10 @@ class Page(Generic[T]):
     has_more: bool
     number: int | None = field(default=None, kw_only=True)
     per_page: int = field(default=0, kw_only=True)
+
+    def of(self, items: list[U]) -> "Page[U]":
+        """The same part of the list, of something else."""
+        return Page(items, self.has_more, number=self.number, per_page=self.per_page)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
